@@ -1,0 +1,36 @@
+/* options.h: what the command line asked for.  Filled by driver/options.c, read by every stage. */
+#ifndef GATEFOLD_OPTIONS_H
+#define GATEFOLD_OPTIONS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+typedef struct { const char *pattern; int bits; } BitsRule;     /* shell pattern on a tensor's name */
+
+typedef struct Options {
+	/* import */
+	const char **dim_name;          /* --dim NAME=N */
+	int64_t *dim_value;
+	int ndim;
+	const char *name;               /* --name: C prefix; 0: from the file's name */
+	/* numbers */
+	bool integer;                   /* --precision int; false: f32 */
+	int weights, activations, state, gates;         /* bits; 0: the default (8, 8, 16, 16) */
+	BitsRule *rule;                 /* --weights 'NAME=4' and so on, the last match wins */
+	int nrule;
+	bool real_scales;               /* --scales real */
+	bool per_row;                   /* --granularity row */
+	const char *calib;              /* --calib */
+	/* target and execution */
+	const char *target, *cpu;       /* LLVM triple and CPU; 0: this machine's kind */
+	const char *exec;               /* --exec interp|jit|c; 0: jit, or interp without LLVM */
+	const char *body;               /* --body: force one instruction set; 0: best here */
+	/* passes */
+	const char *passes;             /* -p a,b,c: just these, in this order; 0: all that are left */
+	const char *skip;               /* --skip a,b */
+	const char *dump_after;         /* pass name or "all" */
+	bool time_passes, json, verbose;
+	uint64_t seed;
+} Options;
+
+#endif
