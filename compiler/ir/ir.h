@@ -91,7 +91,9 @@ typedef struct { const char *file; int line; const char *node; } Loc;    /* wher
 struct Op {
 	uint8_t kind;           /* O_..., ops.def */
 	uint16_t nin, nout;
-	Val **in, **out;
+	Val **in, **out;        /* a null operand is an omitted one: `none`.  Order of operands:
+	                         * load, view: reference, indices; store: reference, value, indices;
+	                         * for: count, initial carries; next: state, value, state, value, ... */
 	Attr *attr;             /* in order of writing */
 	Block *body;            /* for */
 	Func *callee;           /* call, scan */
@@ -264,7 +266,9 @@ void attr_set_ints(Module *m, Op *o, const char *name, int n, const int64_t *v);
 void attr_set_float(Module *m, Op *o, const char *name, float v);
 void attr_set_floats(Module *m, Op *o, const char *name, int n, const float *v);
 void attr_set_string(Module *m, Op *o, const char *name, const char *v);
-bool has_effect(const Op *o);                   /* store, next, ret, yield, call: never dropped */
+void attr_set_strings(Module *m, Op *o, const char *name, int n, const char *const *v);
+bool has_effect(const Op *o);                   /* store, next, ret, yield, call, observe: never dropped */
+bool is_ident(const char *s);                   /* a C identifier that is no C keyword */
 char *ident(Arena *a, const char *text);        /* any text -> a C identifier that is no C keyword */
 
 /* ---- infer.c: result types of tensor ops from operands and attributes --------------------------- */
@@ -278,7 +282,7 @@ int infer_types(Module *m, const Op *o, const Type **out, char *err, size_t nerr
 /* Text -> module.  `path` names the text in messages and is the folder that file= data is looked up in.
  * 0 with a message "file:line:col: error: ..." and a caret line in err. */
 Module *module_parse(const char *path, const char *text, size_t n, char *err, size_t nerr);
-/* Module -> text.  Data larger than `inline_max` bytes goes to `bin` (a growing file opened by the caller,
+/* Module -> text.  Data larger than 256 bytes goes to `bin` (a growing file opened by the caller,
  * named bin_name in the text); bin 0: everything inline. */
 void module_print(const Module *m, FILE *out, FILE *bin, const char *bin_name);
 void func_print(const Func *f, FILE *out);
