@@ -12,6 +12,8 @@ typedef struct Options {
 	const char **dim_name;          /* --dim NAME=N */
 	int64_t *dim_value;
 	int ndim;
+	const char **state_in, **state_out;     /* --state IN=OUT: state inputs and the outputs they carry on from */
+	int nstate;
 	const char *name;               /* --name: C prefix; 0: from the file's name */
 	/* numbers */
 	bool integer;                   /* --precision int; false: f32 */
@@ -28,7 +30,8 @@ typedef struct Options {
 	/* passes */
 	const char *passes;             /* -p a,b,c: just these, in this order; 0: all that are left */
 	const char *skip;               /* --skip a,b */
-	const char *dump_after;         /* pass name or "all" */
+	const char *dump_after;         /* pass names, or "all" */
+	const char *dump_dir;           /* where dumps go; 0: stderr */
 	bool time_passes, json, verbose;
 	uint64_t seed;
 } Options;

@@ -14,7 +14,10 @@ void diag_free(Diag *d);
  * is kept once.  Past 100 messages only their number is kept. */
 void diag_error(Diag *d, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void diag_note(Diag *d, const char *fmt, ...) __attribute__((format(printf, 2, 3)));    /* a hint or notice; no fault */
-int diag_errors(const Diag *d);
+/* A fault of ours: the driver exits with 1. */
+void diag_bug(Diag *d, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+int diag_bugs(const Diag *d);
+int diag_errors(const Diag *d);                 /* bugs included */
 void diag_print(const Diag *d, FILE *f);        /* "error: ..." and "note: ..." lines, in order */
 
 #endif
