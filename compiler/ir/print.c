@@ -1,5 +1,6 @@
 /* print.c: a module as text, so that parsing the text gives the same module. */
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "ir/ir.h"
@@ -276,7 +277,8 @@ static void put_operands(FILE *f, const Op *o)
 		fputs(" < ", f);
 		put_val(f, o->in[0]);
 		put_carries(f, o);
-		return;
+		sep = ", ";
+		break;
 	case O_load: case O_view:
 		fputs(" ", f);
 		put_element_of(f, o->in, o->nin - 1);
@@ -397,4 +399,25 @@ void module_print(const Module *m, FILE *out, FILE *bin, const char *bin_name)
 		fputs("\n", out);
 		func_print(f, out);
 	}
+}
+
+bool module_equal(const Module *a, const Module *b)
+{
+	const Module *m[2] = { a, b };
+	char *text[2][2] = { { 0 } };   /* of each: the text, the large data */
+	size_t n[2][2] = { { 0 } };
+	for (int i = 0; i < 2; i++) {
+		FILE *out = open_memstream(&text[i][0], &n[i][0]), *bin = open_memstream(&text[i][1], &n[i][1]);
+		if (out && bin)
+			module_print(m[i], out, bin, "data");
+		if (!out || fclose(out) || !bin || fclose(bin))
+			abort();
+	}
+	bool equal = true;
+	for (int k = 0; k < 2; k++) {
+		equal &= n[0][k] == n[1][k] && !memcmp(text[0][k], text[1][k], n[0][k]);
+		free(text[0][k]);
+		free(text[1][k]);
+	}
+	return equal;
 }
