@@ -28,7 +28,7 @@ extern "C" {
 	X(OK,    "ok") \
 	X(RANGE, "an index input is outside its table; the nearest entry was used") \
 	X(STEPS, "the number of steps is not one this model runs") \
-	X(ABI,   "the model was built for another version of gatefold.h") \
+	X(ABI_MISMATCH, "the model was built for another version of gatefold.h") \
 	X(CHECK, "self-test failed: the build changed the arithmetic") \
 	X(BODY,  "this machine lacks the instructions of that body")
 #define X(name, text) GF_##name,
@@ -85,7 +85,7 @@ typedef struct gf_model {
 const char *gf_status_text(gf_status s);
 
 /* Run the model's self-test.  `in` and `out` are the caller's buffers, large enough for every input
- * and output one after the other (gf_io_size bytes each).  GF_OK, GF_ABI or GF_CHECK. */
+ * and output one after the other (gf_io_size bytes each).  GF_OK, GF_ABI_MISMATCH or GF_CHECK. */
 gf_status gf_selftest(const gf_model *m, void *state, void *scratch, void *in, void *out);
 
 /* Bytes of all inputs (which = 0) or outputs (1) of `steps` steps, each rounded up to GF_ALIGN. */
