@@ -25,4 +25,6 @@ const Pass *pass_find(const char *name);
  * stop: name of the last pass to run, or 0.  m->done-style bookkeeping is not needed: a pass that finds nothing to do changes nothing. */
 bool passes_run(Module *m, const Options *opt, const char *stop, Diag *d);
 
+bool module_is_quantized(const Module *m);
+
 #endif
