@@ -104,7 +104,7 @@ static void close_jit(void *self)
 /* A body is asked for: its code just as it would be emitted.  None is: code that may use all of the machine. */
 static bool this_machine(LlvmTarget *t, const char *body, char *err, size_t nerr)
 {
-	char cpu[64] = "";
+	char cpu[160] = "";
 	LlvmTarget plain;
 	if (!llvm_target_find(&plain, 0, 0, true, err, nerr))
 		return false;
@@ -132,7 +132,7 @@ static bool load(Jit *j, const Module *m, const LlvmTarget *t, char *err, size_t
 	*(void **)&j->run = lookup(j, "run");
 	*(void **)&j->step = llvm_entry(m, "step", j->body) ? lookup(j, "step") : 0;
 	if (!j->reset || !j->run)
-		snprintf(err, nerr, "internal error: the code was not loaded");
+		snprintf(err, nerr, "internal error: the code could not be loaded");
 	return j->reset && j->run;
 }
 
