@@ -23,6 +23,7 @@ typedef struct Outputs Outputs;
 
 Outputs *outputs_new(void);
 FILE *outputs_add(Outputs *o, const char *path, Diag *d);       /* "-": standard output */
+void outputs_drop(Outputs *o, FILE *f);                         /* one of them is not wanted after all */
 bool outputs_commit(Outputs *o, Diag *d);                       /* false: nothing was written */
 void outputs_free(Outputs *o);                                  /* drops what was not committed */
 

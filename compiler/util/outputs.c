@@ -68,8 +68,9 @@ FILE *outputs_add(Outputs *os, const char *path, Diag *d)
 
 static bool finish(Output *o)
 {
-	bool good = !ferror(o->f);
-	good = fclose(o->f) == 0 && good;
+	bool good = !o->f || !ferror(o->f);
+	if (o->f)
+		good = fclose(o->f) == 0 && good;
 	o->f = 0;
 	return good;
 }
@@ -107,17 +108,28 @@ bool outputs_commit(Outputs *os, Diag *d)
 	return true;
 }
 
+/* Forget o; a temporary file goes. */
+static void drop(Output *o)
+{
+	if (o->f)
+		fclose(o->f);
+	if (o->part)
+		unlink(o->part);
+	free(o->part), free(o->path), free(o->text);
+}
+
+void outputs_drop(Outputs *os, FILE *f)
+{
+	for (int i = 0; i < os->n; i++)
+		if (os->o[i].f == f) {
+			drop(&os->o[i]);
+			os->o[i] = (Output){0};         /* its place stays: a memory stream knows where its text is */
+		}
+}
+
 void outputs_free(Outputs *os)
 {
-	if (!os)
-		return;
-	for (int i = 0; i < os->n; i++) {
-		Output *o = &os->o[i];
-		if (o->f)
-			fclose(o->f);
-		if (o->part)
-			unlink(o->part);
-		free(o->part), free(o->path), free(o->text);
-	}
+	for (int i = 0; os && i < os->n; i++)
+		drop(&os->o[i]);
 	free(os);
 }

@@ -1,0 +1,54 @@
+/* compile.c: `gatefold compile MODEL -o OUT`. */
+#include "driver/output.h"
+#include "exec/exec.h"
+#include "passes/passes.h"
+#include "util/mem.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static bool emit(const Command *c, const OutputForm *form, Module *m, Diag *d)
+{
+	EmitInfo info = {
+		.source = strcmp(c->arg[0], "-") ? path_base(c->arg[0]) : "standard input",
+		.target = c->opt.target,
+		.cpu = c->opt.cpu,
+	};
+	if (form->lowered) {
+		if (m->level != L_LOOP || !m->planned) {
+			diag_error(d, "-o %s needs loops in place: leave -p out, or end it with lower,plan", c->out);
+			return false;
+		}
+		info.weight_size = (uint32_t)used_bytes(m);
+		char err[512];
+		if (!exec_check(m, 0, &info.check, &info.check_steps, err, sizeof err)) {
+			diag_bug(d, "the self-test's run fails: %s", err);
+			return false;
+		}
+	}
+	return output_write(form, m, &info, c->out, d);
+}
+
+int command_compile(const Command *c, Diag *d)
+{
+	const OutputForm *form = output_form(c->out, d);
+	if (!form)
+		return EXIT_REFUSED;
+#ifndef GATEFOLD_LLVM
+	if (form->llvm) {
+		diag_error(d, "-o %s: this gatefold was built without LLVM; write a .c file", c->out);
+		return EXIT_REFUSED;
+	}
+#endif
+	if (!form->llvm && (c->opt.target || c->opt.cpu))
+		diag_note(d, "--target and --cpu change nothing in a %s file", form->suffix);
+	Module *m = model_read(c->arg[0], &c->opt, d);
+	if (!m)
+		return EXIT_REFUSED;
+	bool quantized = module_is_quantized(m) || m->level == L_LOOP;
+	if (form->lowered && !c->opt.integer && !c->precision_given && !quantized)
+		diag_note(d, "compiled in 32-bit floats; --calib FILE makes it fixed point");
+	bool good = passes_run(m, &c->opt, 0, d) && emit(c, form, m, d);
+	module_free(m);
+	return good ? EXIT_DONE : EXIT_REFUSED;
+}
