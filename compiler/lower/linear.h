@@ -1,0 +1,29 @@
+/* linear.h: one integer linear op on its way to a kernel. */
+#ifndef GATEFOLD_LINEAR_H
+#define GATEFOLD_LINEAR_H
+
+#include "lower/lower.h"
+
+typedef struct {
+	const Type *x, *y;      /* of the operand and the result */
+	Data *W;                /* [M,K] integers, one weight an element */
+	Val *b;                 /* bias data, addend value, or 0 */
+	int64_t M, K;
+	int bshift;             /* the addend's integers are shifted left by this into the accumulator */
+	double bound;           /* of |accumulator|, at every partial sum */
+	bool wide;              /* 64-bit accumulator */
+	const double *ratio;    /* accumulator scale / result scale, for each row */
+	const char *name;       /* for what is made on the way */
+} Linear;
+
+int64_t data_int(const Data *d, int64_t i);             /* element i of integer data */
+/* acc, row -> stored result; on `lanes` rows at a time. */
+Func *linear_fin(Lower *l, const Linear *n, int lanes);
+/* linear_kernels.c: the kernel for these types and this body; *W becomes the packed weights.  Kernel
+ * signature: (x row, packed W, b row, y row). 0 with a fault in l->d. */
+Func *linear_kernel(Frame *fr, const Linear *n, Val **W);
+/* pack.c: weights as kernels read them; the same packed data for the same source data. */
+Data *pack_bits(Lower *l, const Data *W, int bits);     /* rows of `bits`-wide fields, low bits first, u8[M, bytes+1] */
+Data *pack_plain(Lower *l, const Data *W);              /* i8 or i16 elements as they are */
+
+#endif

@@ -1,0 +1,48 @@
+/* linear_kernels.c: which kernel an integer linear op gets, by types, shape and body. */
+#include "lower/linear.h"
+
+static Func *row_kernel(Frame *fr, const Linear *n, const char *kernel, const Data *W, Func *fin)
+{
+	Lower *l = fr->l;
+	int bits = elem_bits(n->W->type->elem);
+	Sym sym[] = {
+		{"M", sym_int(l, n->M)}, {"K", sym_int(l, n->K)}, {"FIN", fin->name},
+		{"XE", elem_name(elem_stored(n->x->elem))}, {"WE", elem_name(W->type->elem)},
+		{"BE", n->b ? elem_name(elem_stored(n->b->type->elem)) : "i32"},
+		{"YE", elem_name(elem_stored(n->y->elem))}, {"BSHIFT", sym_int(l, n->bshift)},
+		{"ROW", sym_int(l, W->type->dim[1])}, {"BITS", sym_int(l, bits)}, {"UP", sym_int(l, 32 - bits)},
+		{"K2", sym_int(l, n->K / 2)}, {"ODD", sym_int(l, n->K % 2)}, {"LAST", sym_int(l, n->K - 1)},
+		{"FIELD", ""},
+	};
+	enum { NSYM = sizeof sym / sizeof *sym };
+	if (bits < 8) {
+		Func *field = kernel_get(l, 8 % bits ? "field_any" : "field_aligned", l->isa, NSYM - 1, sym);
+		if (!field)
+			return 0;
+		sym[NSYM - 1].value = field->name;
+	}
+	return kernel_get(l, kernel, l->isa, NSYM, sym);
+}
+
+Func *linear_kernel(Frame *fr, const Linear *n, Val **W)
+{
+	Lower *l = fr->l;
+	int bits = elem_bits(n->W->type->elem);
+	bool long_bias = n->b && n->b->type->elem == E_i64;
+	Func *fin = linear_fin(l, n, 1);
+	Data *packed;
+	const char *kernel;
+	if (n->W->type->quant->book) {
+		diag_error(l->d, "internal error: no kernel for code book '%s'", n->W->name);
+		return 0;
+	}
+	if (bits == 8 || bits == 16) {
+		packed = pack_plain(l, n->W);
+		kernel = long_bias ? "linear_ll" : n->wide ? "linear_l" : "linear_w";
+	} else {
+		packed = pack_bits(l, n->W, bits);
+		kernel = bits == 4 && !n->wide ? "linear_w4" : n->wide ? "linear_lb" : "linear_wb";
+	}
+	*W = val_data(l->m, packed);
+	return row_kernel(fr, n, kernel, packed, fin);
+}
