@@ -1,0 +1,409 @@
+/* test_rnn: random recurrent layers through the whole compiler against rnn_reference.h.
+ *
+ *	test_rnn [--count N] [--seed S] [--case K] [--exec interp|jit|c] [-v]
+ * Each case draws operator, directions, layout, shapes, which operands are there and which of them are known only
+ * when the model runs, activation functions and their numbers, clip, and which results are wanted.  It is
+ * expanded, streamed where that is possible, lowered and run in f32, and must agree with double precision
+ * to 1e-5 (relative above 1).  Cases within a hair of ThresholdedRelu's jump are drawn again. */
+#include "exec/exec.h"
+#include "passes/passes.h"
+#include "rnn_reference.h"
+
+#include <stdio.h>
+
+enum { NX, NW, NR, NB, NLENS, NH0, NC0, NP, NOPERANDS };
+
+typedef struct Case {
+	Rnn rnn;
+	bool dynamic;                   /* T is known only when the model runs */
+	bool inner[NOPERANDS];          /* the operand is data of the model */
+	float *value[NOPERANDS];        /* 0: omitted */
+	int count[NOPERANDS];
+	int lens[8];
+	float alpha[MAX_ACT], beta[MAX_ACT];    /* the attributes' lists */
+	int nalpha, nbeta;
+	bool default_acts, want[3], stream;
+} Case;
+
+/* ---- random numbers: the same on every machine ------------------------------------------------ */
+
+static uint64_t rng;
+
+static uint32_t draw(uint32_t below)
+{
+	rng = rng * 6364136223846793005u + 1442695040888963407u;
+	return (uint32_t)((rng >> 33) % below);
+}
+
+static bool one_in(uint32_t n)
+{
+	return draw(n) == 0;
+}
+
+static float real(float lo, float hi)
+{
+	return lo + (hi - lo) * (float)draw(1 << 20) / (1 << 20);
+}
+
+static float *reals(int n, float range)
+{
+	float *v = malloc(sizeof *v * (size_t)(n + 1));
+	for (int i = 0; i < n; i++)
+		v[i] = real(-range, range);
+	return v;
+}
+
+/* ---- a case ------------------------------------------------------------------------------------ */
+
+static void draw_activations(Case *c)
+{
+	static const struct { const char *name; int args; double alpha, beta; } all[] = {
+		{"Sigmoid", 0, 0, 0}, {"Tanh", 0, 0, 0}, {"Relu", 0, 0, 0}, {"Softsign", 0, 0, 0}, {"Softplus", 0, 0, 0},
+		{"LeakyRelu", 1, 0.01f, 0}, {"ThresholdedRelu", 1, 1, 0}, {"Elu", 1, 1, 0},
+		{"HardSigmoid", 2, 0.2f, 0.5}, {"Affine", -2, 0, 0}, {"ScaledTanh", -2, 0, 0},
+	};
+	static const char *const usual[3] = {"Sigmoid", "Tanh", "Tanh"};
+	Rnn *o = &c->rnn;
+	int n = acts_of[o->kind] * o->ndir;
+	c->default_acts = one_in(3);
+	bool give_alpha = !one_in(3), give_beta = !one_in(3);
+	for (int i = 0; i < n; i++) {
+		if (c->default_acts) {
+			o->act[i] = o->kind == RNN ? "Tanh" : usual[i % acts_of[o->kind]];
+			continue;
+		}
+		give_alpha = give_alpha && !one_in(6);  /* lists may end early: the rest have defaults */
+		give_beta = give_beta && !one_in(6);
+		int k = (int)draw(give_alpha && give_beta ? 11 : 9), args = abs(all[k].args);
+		o->act[i] = all[k].name;
+		o->alpha[i] = all[k].alpha;
+		o->beta[i] = all[k].beta;
+		if (args >= 1 && give_alpha)
+			o->alpha[i] = c->alpha[c->nalpha++] = real(0.1f, 0.9f);
+		if (args == 2 && give_beta)
+			o->beta[i] = c->beta[c->nbeta++] = real(0.1f, 0.9f);
+	}
+}
+
+static void add_operand(Case *c, int k, int count, float range)
+{
+	c->count[k] = count;
+	c->value[k] = reals(count, range);
+	c->inner[k] = k != NX && !one_in(4);
+}
+
+static void draw_operands(Case *c)
+{
+	Rnn *o = &c->rnn;
+	int G = gates_of[o->kind], D = o->ndir, H = o->hidden, N = o->batch;
+	add_operand(c, NX, o->steps * N * o->width, 1.5f);
+	add_operand(c, NW, D * G * H * o->width, 0.8f);
+	add_operand(c, NR, D * G * H * H, 0.8f);
+	if (!one_in(3))
+		add_operand(c, NB, D * 2 * G * H, 0.8f);
+	if (one_in(3)) {
+		c->count[NLENS] = N;
+		c->inner[NLENS] = one_in(3);
+		for (int i = 0; i < N; i++)
+			c->lens[i] = (int)draw((uint32_t)o->steps + 1);
+		o->lens = c->lens;
+	}
+	if (one_in(2))
+		add_operand(c, NH0, D * N * H, 0.9f);
+	if (o->kind == LSTM && one_in(2))
+		add_operand(c, NC0, D * N * H, 0.9f);
+	if (o->kind == LSTM && one_in(3))
+		add_operand(c, NP, D * 3 * H, 0.8f);
+	o->x = c->value[NX], o->w = c->value[NW], o->r = c->value[NR], o->b = c->value[NB];
+	o->h0 = c->value[NH0], o->c0 = c->value[NC0], o->p = c->value[NP];
+}
+
+static void draw_case(Case *c)
+{
+	*c = (Case){0};
+	Rnn *o = &c->rnn;
+	o->kind = (RnnKind)draw(3);
+	o->ndir = 1 + (int)one_in(3);
+	o->reverse = o->ndir == 1 && one_in(3);
+	o->layout = (int)one_in(3);
+	o->steps = 1 + (int)draw(6);
+	o->batch = one_in(2) ? 1 : 1 + (int)draw(4);
+	o->width = 1 + (int)draw(9);
+	o->hidden = 1 + (int)draw(9);
+	o->clip = one_in(3) ? real(0.2f, 1.5f) : 0;
+	o->input_forget = o->kind == LSTM && one_in(4);
+	o->linear_before_reset = o->kind == GRU && one_in(2);
+	c->dynamic = one_in(2);
+	c->stream = !one_in(4);
+	do {
+		for (int i = 0; i < 3; i++)
+			c->want[i] = one_in(2) && (i < 2 || o->kind == LSTM);
+	} while (!c->want[0] && !c->want[1] && !c->want[2]);
+	draw_activations(c);
+	draw_operands(c);
+	size_t state = (size_t)o->ndir * o->batch * o->hidden;
+	o->y = calloc(state * (size_t)o->steps, sizeof *o->y);
+	o->yh = calloc(state, sizeof *o->yh);
+	o->yc = calloc(state, sizeof *o->yc);
+}
+
+static void free_case(Case *c)
+{
+	for (int k = 0; k < NOPERANDS; k++)
+		free(c->value[k]);
+	free(c->rnn.y);
+	free(c->rnn.yh);
+	free(c->rnn.yc);
+}
+
+/* ---- the case as a module ---------------------------------------------------------------------- */
+
+static const Type *operand_type(Module *m, const Case *c, int k)
+{
+	const Rnn *o = &c->rnn;
+	int G = gates_of[o->kind], D = o->ndir, H = o->hidden, T = c->dynamic ? DIM_T : o->steps;
+	int a = o->layout ? o->batch : D, b = o->layout ? D : o->batch;
+	switch (k) {
+	case NX: return type_tensor(m, E_f32, 3, o->layout ? (int32_t[]){o->batch, T, o->width}
+	                                                   : (int32_t[]){T, o->batch, o->width});
+	case NW: return type_tensor(m, E_f32, 3, (int32_t[]){D, G * H, o->width});
+	case NR: return type_tensor(m, E_f32, 3, (int32_t[]){D, G * H, H});
+	case NB: return type_tensor(m, E_f32, 2, (int32_t[]){D, 2 * G * H});
+	case NLENS: return type_tensor(m, E_i32, 1, (int32_t[]){o->batch});
+	case NP: return type_tensor(m, E_f32, 2, (int32_t[]){D, 3 * H});
+	default: return type_tensor(m, E_f32, 3, (int32_t[]){a, b, H});
+	}
+}
+
+static const Type *result_type(Module *m, const Case *c, int k)
+{
+	const Rnn *o = &c->rnn;
+	int D = o->ndir, H = o->hidden, N = o->batch, T = c->dynamic ? DIM_T : o->steps;
+	if (k == 0)
+		return type_tensor(m, E_f32, 4, o->layout ? (int32_t[]){N, T, D, H} : (int32_t[]){T, D, N, H});
+	return type_tensor(m, E_f32, 3, o->layout ? (int32_t[]){N, D, H} : (int32_t[]){D, N, H});
+}
+
+static void add_port(Module *m, Port **at, const char *name, const Type *t)
+{
+	while (*at)
+		at = &(*at)->next;
+	*at = NEW(m->arena, Port);
+	(*at)->name = name;
+	(*at)->type = t;
+}
+
+static void set_attributes(Module *m, Op *op, const Case *c)
+{
+	const Rnn *o = &c->rnn;
+	attr_set_int(m, op, "hidden", o->hidden);
+	attr_set_string(m, op, "direction", o->ndir == 2 ? "bidirectional" : o->reverse ? "reverse" : "forward");
+	if (!c->default_acts)
+		attr_set_strings(m, op, "activations", acts_of[o->kind] * o->ndir, o->act);
+	if (c->nalpha)
+		attr_set_floats(m, op, "alpha", c->nalpha, c->alpha);
+	if (c->nbeta)
+		attr_set_floats(m, op, "beta", c->nbeta, c->beta);
+	if (o->clip > 0)
+		attr_set_float(m, op, "clip", (float)o->clip);
+	if (o->layout)
+		attr_set_int(m, op, "layout", 1);
+	if (o->input_forget)
+		attr_set_int(m, op, "input_forget", 1);
+	if (o->linear_before_reset)
+		attr_set_int(m, op, "linear_before_reset", 1);
+}
+
+static Module *build(const Case *c)
+{
+	static const char *const names[NOPERANDS] = {"X", "W", "R", "B", "lens", "H0", "C0", "P"};
+	static const char *const results[3] = {"Y", "Y_h", "Y_c"};
+	static const OpKind kinds[] = {O_lstm, O_gru, O_rnn};
+	Module *m = module_new("t");
+	Func *f = func_new(m, "main");
+	int nin = c->rnn.kind == LSTM ? NOPERANDS : NC0, nout = c->rnn.kind == LSTM ? 3 : 2;
+	Val *in[NOPERANDS] = {0}, *out[3];
+	for (int k = 0; k < nin; k++) {
+		if (!c->count[k])
+			continue;
+		const Type *t = operand_type(m, c, k);
+		if (!c->inner[k]) {
+			in[k] = func_param(m, f, names[k], t);
+			add_port(m, &m->in, names[k], t);
+			continue;
+		}
+		Data *d = data_new(m, names[k], t);
+		memcpy(d->bytes, k == NLENS ? (const void *)c->lens : c->value[k], d->size);
+		in[k] = val_data(m, d);
+	}
+	Op *op = op_new(m, &f->body, kinds[c->rnn.kind], nin, in);
+	set_attributes(m, op, c);
+	int n = 0;
+	for (int k = 0; k < nout; k++) {
+		Val *v = op_out(m, f, op, results[k], result_type(m, c, k));
+		if (!c->want[k])
+			continue;
+		out[n++] = v;
+		func_ret(m, f, v->type);
+		add_port(m, &m->out, results[k], v->type);
+	}
+	op_new(m, &f->body, O_ret, n, out);
+	return m;
+}
+
+/* ---- compile and run ---------------------------------------------------------------------------- */
+
+static bool round_trip(Module *m, const char *after, char *err, size_t nerr)
+{
+	char *text;
+	size_t n;
+	FILE *f = open_memstream(&text, &n);
+	module_print(m, f, 0, 0);
+	fclose(f);
+	Module *back = module_parse("case.ir", text, n, err, nerr);
+	bool same = back && module_equal(m, back);
+	if (back && !same)
+		snprintf(err, nerr, "after %s: parse(print(m)) is not m", after);
+	module_free(back);
+	free(text);
+	return same;
+}
+
+static bool compile(Module *m, const Case *c, Diag *d, char *err, size_t nerr)
+{
+	static const char *const order[] = {"expand", "stream", "dce", "lower", "plan"};
+	Options opt = {0};
+	for (size_t i = 0; i < sizeof order / sizeof *order; i++) {
+		const Pass *p = pass_find(order[i]);
+		if (i == 1 && !c->stream)
+			continue;
+		if (!module_verify(m, err, nerr) || (m->level == L_TENSOR && !round_trip(m, order[i], err, nerr)))
+			return false;
+		if (!p->run(m, &opt, d)) {
+			snprintf(err, nerr, "%s failed", p->name);
+			diag_print(d, stdout);
+			return false;
+		}
+		m->level = p->to;
+	}
+	return module_verify(m, err, nerr);
+}
+
+typedef struct { float *got[3]; const void *in[NOPERANDS]; void *out[3]; } Buffers;
+
+static void make_buffers(const Case *c, Buffers *b)
+{
+	const Rnn *o = &c->rnn;
+	size_t state = (size_t)o->ndir * o->batch * o->hidden;
+	int nin = 0, nout = 0;
+	for (int k = 0; k < NOPERANDS; k++)
+		if (c->count[k] && !c->inner[k])
+			b->in[nin++] = k == NLENS ? (const void *)c->lens : c->value[k];
+	for (int k = 0; k < 3; k++) {
+		b->got[k] = calloc(k ? state : state * (size_t)o->steps, sizeof(float));
+		if (c->want[k])
+			b->out[nout++] = b->got[k];
+	}
+}
+
+static bool near(const double *want, const float *got, size_t n, const char *name, char *err, size_t nerr)
+{
+	for (size_t i = 0; i < n; i++)
+		if (!(fabs(want[i] - got[i]) <= 1e-5 * fmax(1, fabs(want[i])))) {
+			snprintf(err, nerr, "%s[%zu] is %.9g, should be %.9g", name, i, got[i], want[i]);
+			return false;
+		}
+	return true;
+}
+
+static bool compare(const Case *c, const Buffers *b, char *err, size_t nerr)
+{
+	const Rnn *o = &c->rnn;
+	size_t state = (size_t)o->ndir * o->batch * o->hidden;
+	return (!c->want[0] || near(o->y, b->got[0], state * (size_t)o->steps, "Y", err, nerr))
+	       && (!c->want[1] || near(o->yh, b->got[1], state, "Y_h", err, nerr))
+	       && (!c->want[2] || near(o->yc, b->got[2], state, "Y_c", err, nerr));
+}
+
+/* The same step by step; batch 1 or time first, so that a step's elements lie together. */
+static bool run_steps(const Case *c, Exec *e, const Buffers *b, char *err, size_t nerr)
+{
+	const Rnn *o = &c->rnn;
+	exec_reset(e);
+	for (int t = 0; t < o->steps; t++) {
+		const void *in[1] = {o->x + (size_t)t * o->batch * o->width};
+		void *out[3];
+		int n = 0;
+		for (int k = 0; k < 3; k++)
+			if (c->want[k])
+				out[n++] = b->got[k] + (k ? 0 : (size_t)t * o->ndir * o->batch * o->hidden);
+		int32_t status = exec_step(e, in, out);
+		if (status) {
+			snprintf(err, nerr, "step %d returned %d", t, status);
+			return false;
+		}
+	}
+	return compare(c, b, err, nerr);
+}
+
+static bool run(const Module *m, const Case *c, const char *kind, int *streamed, char *err, size_t nerr)
+{
+	Exec *e = exec_open(m, kind, 0, err, nerr);
+	if (!e)
+		return false;
+	Buffers b = {{0}, {0}, {0}};
+	make_buffers(c, &b);
+	exec_reset(e);
+	int32_t status = exec_run(e, b.in, b.out, c->rnn.steps);
+	bool ok = status == 0;
+	if (!ok)
+		snprintf(err, nerr, "run returned %d", status);
+	ok = ok && compare(c, &b, err, nerr);
+	if (ok && exec_has_step(e)) {
+		++*streamed;
+		ok = (c->rnn.layout && c->rnn.batch > 1) || run_steps(c, e, &b, err, nerr);
+	}
+	exec_close(e);
+	for (int k = 0; k < 3; k++)
+		free(b.got[k]);
+	return ok;
+}
+
+int main(int argc, char **argv)
+{
+	long count = 200, only = -1, bad = 0, again = 0;
+	unsigned long long seed = 1;
+	const char *kind = "interp";
+	bool verbose = false;
+	for (int i = 1; i < argc; i++) {
+		const char *v = i + 1 < argc ? argv[i + 1] : "";
+		if (!strcmp(argv[i], "-v")) verbose = true;
+		else if (!strcmp(argv[i], "--count")) count = atol(v), i++;
+		else if (!strcmp(argv[i], "--seed")) seed = strtoull(v, 0, 0), i++;
+		else if (!strcmp(argv[i], "--case")) only = atol(v), i++;
+		else if (!strcmp(argv[i], "--exec")) kind = v, i++;
+		else return fprintf(stderr, "usage: test_rnn [--count N] [--seed S] [--case K] [--exec KIND] [-v]\n"), 2;
+	}
+	int streamed = 0;
+	for (long k = only >= 0 ? only : 0; k < (only >= 0 ? only + 1 : count); k++) {
+		Case c;
+		char err[1000] = "";
+		for (rng = seed * 1000003u + (uint64_t)k * 7919u, draw_case(&c); rnn_reference(&c.rnn), c.rnn.near_jump;
+		     draw_case(&c), again++)
+			free_case(&c);
+		Module *m = build(&c);
+		Diag *d = diag_new();
+		if (verbose)
+			module_print(m, stdout, 0, 0);
+		if (!compile(m, &c, d, err, sizeof err) || !run(m, &c, kind, &streamed, err, sizeof err)) {
+			printf("case %ld: %s\n", k, err);
+			bad++;
+		}
+		diag_free(d);
+		module_free(m);
+		free_case(&c);
+	}
+	printf("test_rnn: seed %llu, %s: %ld cases, %ld wrong, %d streaming (%ld drawn again)\n", seed, kind,
+	       only >= 0 ? 1 : count, bad, streamed, again);
+	return bad != 0;
+}
