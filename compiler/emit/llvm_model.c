@@ -277,16 +277,6 @@ static LLVMValueRef body_names(Llvm *e, const Bodies *b)
 	return constant(e, "bodies", LLVMConstArray(e->ptr, v, (unsigned)b->n));
 }
 
-/* A model whose ports do not mention T runs the one number of steps it was compiled for. */
-static int32_t only_steps(const Module *m, const EmitInfo *info)
-{
-	for (int which = 0; which < 2; which++)
-		for (const Port *p = which ? m->out : m->in; p; p = p->next)
-			if (type_has_t(p->type))
-				return 0;
-	return info->check_steps;
-}
-
 void llvm_model(Llvm *e, const EmitInfo *info)
 {
 	const Module *m = e->m;
@@ -300,7 +290,7 @@ void llvm_model(Llvm *e, const EmitInfo *info)
 		llvm_int(e->i16, count_ports(m->in)), llvm_int(e->i16, count_ports(m->out)),
 		tensors(e, "in", m->in), tensors(e, "out", m->out),
 		llvm_int(e->i32, m->state_size), llvm_int(e->i32, m->scratch_size), llvm_int(e->i32, m->scratch_step),
-		llvm_int(e->i32, info->weight_size), llvm_int(e->i32, only_steps(m, info)),
+		llvm_int(e->i32, info->weight_size), llvm_int(e->i32, info->steps),
 		f_reset, f_step ? f_step : LLVMConstNull(LLVMTypeOf(f_run)), f_run,
 		llvm_int(e->i16, b.n), body_names(e, &b), f_use,
 		llvm_int(e->i32, info->check), llvm_int(e->i32, info->check_steps),

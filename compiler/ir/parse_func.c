@@ -310,7 +310,10 @@ static void set_operands(Body *b, Op *o, const Operands *l, const Op *of)
 	o->in = NEWN(b->p->m->arena, Val *, l->n);
 	for (int i = 0; i < l->n; i++) {
 		const Operand *a = &l->at[i];
-		o->in[i] = a->lit ? literal(b->p, a->lit, literal_type(b, o, l, i, of)) : a->val;
+		int to = i;
+		if (o->kind == O_store && i)    /* written last, but kept beside the reference */
+			to = i == l->n - 1 ? 1 : i + 1;
+		o->in[to] = a->lit ? literal(b->p, a->lit, literal_type(b, o, l, i, of)) : a->val;
 	}
 }
 

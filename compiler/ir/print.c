@@ -248,12 +248,12 @@ static void put_results(FILE *f, const Op *o)
 	fputs(" ", f);
 }
 
-/* %x[%i, %j]: the first operand with the next n as its indices. */
-static void put_element_of(FILE *f, Val *const *in, int n)
+/* %x[%i, %j] */
+static void put_element_of(FILE *f, const Val *ref, Val *const *index, int n)
 {
-	put_val(f, in[0]);
+	put_val(f, ref);
 	fputs("[", f);
-	put_vals(f, in + 1, n);
+	put_vals(f, index, n);
 	fputs("]", f);
 }
 
@@ -281,14 +281,14 @@ static void put_operands(FILE *f, const Op *o)
 		break;
 	case O_load: case O_view:
 		fputs(" ", f);
-		put_element_of(f, o->in, o->nin - 1);
+		put_element_of(f, o->in[0], o->in + 1, o->nin - 1);
 		sep = ", ";
 		break;
 	case O_store:
 		fputs(" ", f);
-		put_element_of(f, o->in, o->nin - 2);
+		put_element_of(f, o->in[0], o->in + 2, o->nin - 2);
 		fputs(", ", f);
-		put_val(f, o->in[o->nin - 1]);
+		put_val(f, o->in[1]);
 		sep = ", ";
 		break;
 	case O_next:
