@@ -1,0 +1,121 @@
+/* quantize.h: what the files of the pass `quantize` share.
+ *
+ * Three relations between values decide the types:
+ *	class	values that must have the same type, because some op only moves elements between them (reshape,
+ *		the operand of a scan and its parameter, both sides of a where, a state and its final value)
+ *	group	classes that hold the same numbers, perhaps in two precisions: a new state and the state, a result
+ *		and what the function returns.  A group has one range.
+ *	link	an edge between two classes of a group (`next`, `ret`): where their types differ, a cast goes in
+ * Facts about uses and definitions are collected for each class; they give its bits, the group's range gives
+ * its scale.  Two kinds of values get their scale from their neighbours instead: addends of a linear, and
+ * products that are only added. */
+#ifndef GATEFOLD_QUANTIZE_H
+#define GATEFOLD_QUANTIZE_H
+
+#include "ir/ir.h"
+#include "options.h"
+#include "passes/formats.h"
+#include "util/diag.h"
+
+/* What an op asks of its operands and result. */
+typedef enum {
+	R_NONE,         /* no fixed-point form yet */
+	R_LINEAR, R_MATMUL, R_SOFTMAX, R_ARITH, R_PICK, R_TABLE, R_MOVE, R_CONCAT, R_GATHER, R_REDUCE, R_COMPARE,
+	R_CAST, R_FLOW  /* scan, call, next, ret */
+} Role;
+
+typedef struct Node {           /* a value of a function, or a result a function returns */
+	Func *func;
+	Val *val;               /* 0: result number `result` of func */
+	int result;
+	int class_up, group_up; /* union-find parents */
+	int uses;               /* operands that are this value */
+	Op *user;               /* the last of them */
+	bool silent;            /* does not add to the group's range */
+
+	/* of a class, at its root */
+	int n_linear, n_addend, n_squash, n_arith, n_softmax, n_other;  /* uses, by what they ask */
+	int n_link;             /* links at either end */
+	bool state, port_in, port_out, arith_def, softmax_def, odd_def;
+	double limit;           /* greatest magnitude any of the squashing uses can tell apart */
+	Data *table;            /* gathered from this table only */
+	int bits;               /* 0: free until a link asks */
+	bool ruled;             /* bits set by the user */
+	int rank;               /* of the node whose name the type gets */
+	const char *name;
+	const Quant *quant;
+
+	/* of a group, at its root */
+	bool ranged, reported;
+	bool cell_state, free_state;    /* holds a state; one that no linear reads (c) */
+	double lo, hi;
+	const Quant *narrow;    /* its copy for the inputs of linears, where the class is wider */
+} Node;
+
+typedef struct { Func *func; Op *op; int operand, from, to; } Link;
+
+/* A datum as it was, and one fixed-point form of it that some op asked for. */
+typedef struct DataForm {
+	Data *from, *to;        /* the first form takes the place of the datum itself */
+	void *bytes;            /* of from, as f32 */
+	size_t size;
+	const Type *type;
+	bool weights;           /* on scales of its own */
+	struct DataForm *next;
+} DataForm;
+
+typedef struct Quantizer {
+	Module *m;
+	const Options *opt;
+	Diag *d;
+	int nfunc, n, nlink;
+	Func **func;
+	int *first, *nval;      /* of a function: the node of the value with id 0, its values; then come its results */
+	Node *node;
+	Link *link;
+	DataForm *form;
+} Quantizer;
+
+extern const uint8_t op_role[N_OPS];
+
+/* quantize_classes.c */
+void classes_build(Quantizer *q);
+int node_of(const Quantizer *q, const Func *f, const Val *v);   /* -1: no f32 value (data, integer, none) */
+int ret_node(const Quantizer *q, const Func *f, int i);
+int class_of(const Quantizer *q, int n);
+int group_of(const Quantizer *q, int n);
+bool is_f32(const Val *v);
+
+/* quantize_ranges.c: the range of every group */
+void ranges_build(Quantizer *q);
+bool op_range(const Op *o, double *lo, double *hi);     /* what the op alone guarantees */
+
+/* quantize_types.c: bits and scales of classes */
+void types_choose(Quantizer *q);
+bool only_addend(const Node *c);                /* all its uses are third operands of linear */
+bool only_added(const Quantizer *q, int n);     /* a product whose only use is an add or sub */
+double group_most(const Quantizer *q, int n);   /* greatest magnitude the group must hold */
+const Quant *class_quant(Quantizer *q, int n);
+const Quant *narrow_quant(Quantizer *q, int n); /* as an operand of linear or matmul */
+const Quant *value_quant(Quantizer *q, Func *f, const Val *v);  /* 0: not a value of this pass */
+int width(int asked, int otherwise);            /* an option's bits, or its default */
+enum { DEFAULT_BITS = 8, WIDE_BITS = 16 };
+
+/* quantize_data.c: each datum in the forms its uses ask for */
+Val *data_weights(Quantizer *q, Data *d, bool rows);            /* its own scales; made once */
+Val *data_constant(Quantizer *q, Data *d);                      /* 16 bits, for arithmetic */
+Val *data_on(Quantizer *q, Data *d, const Quant *grid);         /* on a given grid */
+bool is_real_data(const Quantizer *q, const Val *v);            /* f32 before this pass */
+double data_was(const Quantizer *q, const Data *d);             /* its greatest magnitude then */
+int rule_bits(const Quantizer *q, const char *in, const char *name);    /* 0: no rule of the user's */
+
+/* quantize_exact.c: scales that follow from others */
+void exact_choose(Quantizer *q);
+/* The scale of sums of x w products, times 2^shift. */
+const Quant *sum_quant(Quantizer *q, const Quant *x, const Quant *w, const char *name, Elem e, int shift);
+int sum_shift(const Quant *x, const Quant *w, double most);     /* so that `most` fits i32 with room for more */
+
+/* quantize_apply.c: write types, casts and integers */
+void types_apply(Quantizer *q);
+
+#endif

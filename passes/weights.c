@@ -1,0 +1,166 @@
+/* weights.c: constants from real numbers to integers.
+ *
+ * Weights of b >= 2 bits use the symmetric grid -(2^(b-1)-1) .. 2^(b-1)-1: the kernels' byte products want
+ * |w| <= 127, and a grid without its odd end has no bias.  One bit is the code book -1, +1 times a scale.
+ * Scales minimise the squared error, which is what perplexity follows (relative weight error and relative loss
+ * are about equal for recurrent nets, Xu 2018's tables): clipping a few outliers pays at few bits, never at
+ * many, and the search finds out by itself. */
+#include "passes/formats.h"
+
+#include <math.h>
+#include <string.h>
+
+/* Rows much finer than the largest one would make sums of their products overflow 32 bits, for a precision the
+ * sum of all rows' effects cannot show: a row's scale is at least 2^-8 of the largest. */
+enum { FINEST_ROW = 8 };
+enum { SATURATING_STEPS = 4, REAL_STEPS = 40, NO_SEARCH_BITS = 9 };
+
+void data_range(const Data *d, double *lo, double *hi)
+{
+	const float *x = d->bytes;
+	size_t n = d->size / sizeof *x;
+	*lo = *hi = n ? x[0] : 0;
+	for (size_t i = 0; i < n; i++) {
+		if (!isfinite(x[i])) {
+			*lo = *hi = NAN;
+			return;
+		}
+		*lo = x[i] < *lo ? x[i] : *lo;
+		*hi = x[i] > *hi ? x[i] : *hi;
+	}
+}
+
+double data_most(const Data *d)
+{
+	double lo, hi;
+	data_range(d, &lo, &hi);
+	return fabs(lo) > fabs(hi) || isnan(lo) ? fabs(lo) : fabs(hi);
+}
+
+static double clamp(double x, double lo, double hi)
+{
+	return x < lo ? lo : x > hi ? hi : x;
+}
+
+/* Squared error of x on the grid k * s, |k| <= q. */
+static double grid_error(const float *x, size_t n, double s, double q)
+{
+	double sum = 0, inv = 1 / s;
+	for (size_t i = 0; i < n; i++) {
+		double e = clamp(grid_round(x[i] * inv), -q, q) * s - x[i];
+		sum += e * e;
+	}
+	return sum;
+}
+
+static double best_scale(const float *x, size_t n, int bits, bool real)
+{
+	double q = ldexp(1, bits - 1) - 1, most = 0;
+	for (size_t i = 0; i < n; i++)
+		most = fmax(most, fabs((double)x[i]));
+	if (most == 0)
+		return 0;
+	double start = real ? most / q : ldexp(1, fit_exponent(most, bits, true));
+	if (bits >= NO_SEARCH_BITS)
+		return real ? (float)start : start;
+	double best = start, least = grid_error(x, n, start, q);
+	int steps = real ? REAL_STEPS : SATURATING_STEPS;
+	for (int i = 1; i <= steps; i++) {
+		double s = real ? (float)(start * (1 - 0.02 * i)) : ldexp(start, -i);
+		double e = grid_error(x, n, s, q);
+		if (e < least)
+			least = e, best = s;
+		else if (!real)
+			break;          /* each further halving only clips more */
+	}
+	return real ? (float)best : best;
+}
+
+/* For the code book -s, +s the best s is the mean magnitude. */
+static double best_sign_scale(const float *x, size_t n, bool real)
+{
+	double sum = 0;
+	for (size_t i = 0; i < n; i++)
+		sum += fabs((double)x[i]);
+	double mean = n ? sum / (double)n : 0;
+	if (mean == 0 || real)
+		return (float)mean;
+	double below = ldexp(1, ilogb(mean));
+	return mean - below < 2 * below - mean ? below : 2 * below;
+}
+
+static void choose_scales(const float *x, size_t rows, size_t n, WeightRule rule, float *scale)
+{
+	double most = 0;
+	for (size_t i = 0; i < rows; i++) {
+		double s = rule.bits == 1 ? best_sign_scale(x + i * n, n, rule.real)
+		                          : best_scale(x + i * n, n, rule.bits, rule.real);
+		scale[i] = (float)s;
+		most = fmax(most, s);
+	}
+	float finest = (float)(most > 0 ? ldexp(most, -FINEST_ROW) : ldexp(1, 1 - rule.bits));
+	for (size_t i = 0; i < rows; i++)
+		scale[i] = scale[i] < finest ? finest : scale[i];
+}
+
+static void put(void *bytes, Elem stored, size_t i, int64_t v)
+{
+	switch (elem_bits(stored)) {
+	case 8:  ((int8_t *)bytes)[i] = (int8_t)v; break;
+	case 16: ((int16_t *)bytes)[i] = (int16_t)v; break;
+	case 32: ((int32_t *)bytes)[i] = (int32_t)v; break;
+	default: ((int64_t *)bytes)[i] = v;
+	}
+}
+
+/* Replace d's real numbers by integers lo .. hi on q's grid. */
+static void store(Module *m, Data *d, const Quant *q, double lo, double hi)
+{
+	const float *x = d->bytes;
+	size_t n = d->size / sizeof *x, row = n;
+	if (q->rows && q->rows->size)
+		row = n / (q->rows->size / sizeof(float));
+	Elem stored = elem_stored(q->elem);
+	size_t size = n * (size_t)elem_size(q->elem);
+	void *to = arena_alloc(m->arena, size);
+	for (size_t i = 0; i < n; i++) {
+		double s = q->rows ? ((const float *)q->rows->bytes)[i / row] : q->scale;
+		put(to, stored, i, q->book ? x[i] >= 0 : (int64_t)clamp(grid_round(x[i] / s), lo, hi));
+	}
+	d->bytes = to;
+	d->size = size;
+	d->type = type_quant(m, q, d->type->rank, d->type->dim);
+	if (d->val)
+		d->val->type = d->type;
+}
+
+void data_quantize(Module *m, Data *d, const Quant *q)
+{
+	double most = ldexp(1, 62);     /* i64 is for biases; their bound is checked where their scale is chosen */
+	store(m, d, q, fmax((double)elem_min(q->elem), -most), fmin((double)elem_max(q->elem), most));
+}
+
+static Data *float_list(Module *m, const char *name, int32_t n, const float *x)
+{
+	Data *d = data_new(m, name, type_tensor(m, E_f32, 1, &n));
+	memcpy(d->bytes, x, (size_t)n * sizeof *x);
+	return d;
+}
+
+void weights_quantize(Module *m, Data *d, WeightRule rule)
+{
+	size_t n = d->size / sizeof(float);
+	bool by_row = rule.rows && d->type->rank >= 2 && n;
+	size_t rows = by_row ? (size_t)d->type->dim[0] : 1;
+	float *scale = NEWN(m->arena, float, rows);
+	choose_scales(d->bytes, rows, n / rows, rule, scale);
+
+	Elem e = rule.bits == 1 ? (Elem)(64 + 1) : (Elem)rule.bits;
+	Quant *q = quant_new(m, d->name, e, by_row ? 1 : scale[0]);
+	if (by_row)
+		q->rows = float_list(m, arena_printf(m->arena, "%s_s", d->name), (int32_t)rows, scale);
+	if (rule.bits == 1)
+		q->book = float_list(m, arena_printf(m->arena, "%s_k", d->name), 2, (const float[]){-1, 1});
+	double most = ldexp(1, rule.bits - 1) - 1;
+	store(m, d, q, -most, most);
+}
