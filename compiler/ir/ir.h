@@ -273,8 +273,9 @@ char *ident(Arena *a, const char *text);        /* any text -> a C identifier th
 
 /* ---- infer.c: result types of tensor ops from operands and attributes --------------------------- */
 
-/* Compute the plain (f32 or integer) result types of o into out[0..]; returns their number, or -1 with a
- * message in err.  scan and call take them from the callee. */
+/* Compute the plain (f32 or integer) result types of o into out[0..] (3, for scan and call the callee's results
+ * and states); returns their number, or -1 with a message in err.  scan and call take them from the callee.
+ * reshape, expand, cast and slice read the type their result has already. */
 int infer_types(Module *m, const Op *o, const Type **out, char *err, size_t nerr);
 
 /* ---- parse.c, print.c, verify.c ------------------------------------------------------------- */
