@@ -65,9 +65,11 @@ static Op *copy_op(Builder *b, const Op *o, Val *const *map)
 	return c;
 }
 
-/* v in shape t. */
+/* v in shape t; of reshapes in a row just the last one counts. */
 static Val *shaped(Builder *b, const Op *o, Val *v, const char *name, const Type *t)
 {
+	while (v->def && v->def->kind == O_reshape)
+		v = v->def->in[0];
 	if (v->type == t)
 		return v;
 	Val *r = op1(b->s->m, b->f, &b->f->body, O_reshape, t, name, 1, v);
@@ -148,11 +150,13 @@ static void add_op(Builder *b, const Op *o)
 		return;
 	}
 	if (o->nout == 1) {
-		int time = operand_time(s, o->nin ? o->in[0] : 0), result = s->time[o->out[0]->id];
-		const Type *t = step_type(s, o->out[0]);
-		if (time >= 0 && (result == LAST || (o->kind == O_slice && mapped(b->map, o->in[0])->type == t))) {
-			/* the last step, or all of them: of one step that is the step itself */
-			b->map[o->out[0]->id] = shaped(b, o, mapped(b->map, o->in[0]), o->out[0]->name, t);
+		int time = operand_time(s, o->nin ? o->in[0] : 0);
+		const Val *r = o->out[0];
+		const Type *t = step_type(s, r);
+		bool all = time >= 0 && o->kind == O_slice && mapped(b->map, o->in[0])->type == t;
+		if (o->kind == O_reshape || all || (time >= 0 && s->time[r->id] == LAST)) {
+			/* all steps, or the last one: of one step that is the step itself */
+			b->map[r->id] = shaped(b, o, mapped(b->map, o->in[0]), r->name, t);
 			return;
 		}
 	}

@@ -26,7 +26,7 @@ typedef struct Rnn {
 	const float *x, *w, *r, *b, *h0, *c0, *p;
 	const int *lens;
 	double *y, *yh, *yc;            /* results; all are computed */
-	bool near_jump;                 /* an argument lay so near a jump that float may fall on its other side */
+	bool unfit;                     /* float cannot follow: an argument near a jump, or a value that grows large */
 } Rnn;
 
 static const int gates_of[] = {4, 3, 1}, acts_of[] = {3, 2, 1};
@@ -42,7 +42,7 @@ static double activation(Rnn *o, int i, double v)
 	if (!strcmp(f, "LeakyRelu")) return v >= 0 ? v : a * v;
 	if (!strcmp(f, "ThresholdedRelu")) {
 		if (fabs(v - a) < 1e-4)
-			o->near_jump = true;
+			o->unfit = true;
 		return v > a ? v : 0;
 	}
 	if (!strcmp(f, "ScaledTanh")) return a * tanh(b * v);
@@ -183,6 +183,9 @@ static void one_sequence(Rnn *o, int d, int n)
 		else
 			rnn_step(o, d, x, h);
 		memcpy(o->y + at_y(o, t, d, n), h, sizeof *h * H);
+		for (int j = 0; j < H; j++)
+			if (!(fabs(h[j]) < 50 && fabs(c[j]) < 50))
+				o->unfit = true;
 	}
 	memcpy(o->yh + at_state(o, d, n), h, sizeof *h * H);
 	memcpy(o->yc + at_state(o, d, n), c, sizeof *c * H);
@@ -190,7 +193,7 @@ static void one_sequence(Rnn *o, int d, int n)
 
 static void rnn_reference(Rnn *o)
 {
-	o->near_jump = false;
+	o->unfit = false;
 	for (int d = 0; d < o->ndir; d++)
 		for (int n = 0; n < o->batch; n++)
 			one_sequence(o, d, n);
