@@ -7,6 +7,7 @@
 
 typedef struct {
 	const char *source;     /* name of the model file, for a comment */
+	int32_t steps;          /* gf_model.steps */
 	uint32_t weight_size;   /* bytes of data the emitted functions use */
 	uint32_t check;         /* gf_model.check */
 	int32_t check_steps;
