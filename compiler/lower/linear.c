@@ -37,7 +37,7 @@ static double accumulator_bound(const Linear *n)
 		if (n->b && n->b->data)
 			b = fabs((double)data_int(n->b->data, i));
 		else if (n->b)
-			b = ldexp(1, 31 + n->bshift);
+			b = ldexp(1, elem_bits(n->b->type->elem) - 1 + n->bshift);
 		most = fmax(most, s * x + b);
 	}
 	return most;
