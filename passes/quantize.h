@@ -115,6 +115,9 @@ void exact_choose(Quantizer *q);
 const Quant *sum_quant(Quantizer *q, const Quant *x, const Quant *w, const char *name, Elem e, int shift);
 int sum_shift(const Quant *x, const Quant *w, double most);     /* so that `most` fits i32 with room for more */
 
+/* For sums up to `most` that another sum starts from: the shift that makes them fit, the width that bounds them. */
+const Quant *addend_quant(Quantizer *q, const Quant *x, const Quant *w, const char *name, double most);
+
 /* quantize_apply.c: write types, casts and integers */
 void types_apply(Quantizer *q);
 

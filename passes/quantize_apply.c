@@ -54,7 +54,7 @@ static float scale_at(const Quant *k, int row)
 /* Is `sum` scale(x) * scale(w) * 2^k in every row, for one k >= 0? */
 static bool addable(const Quant *sum, const Quant *x, const Quant *w)
 {
-	if (sum->elem != E_i32 || !sum->rows != !w->rows || (w->rows && sum->rows->size != w->rows->size))
+	if (elem_bits(sum->elem) > 32 || !sum->rows != !w->rows || (w->rows && sum->rows->size != w->rows->size))
 		return false;
 	int rows = w->rows ? (int)(w->rows->size / sizeof(float)) : 1, e;
 	double ratio = scale_at(sum, 0) / (double)(float)((double)x->scale * scale_at(w, 0));
@@ -87,8 +87,7 @@ static void apply_linear(Site s)
 	if (n < 0 || addable(class_quant(s.q, n), x, w))
 		return;
 	const char *name = arena_printf(s.q->m->arena, "%s_sum", a->name);
-	int shift = sum_shift(x, w, group_most(s.q, n));
-	s.o->in[2] = cast_to(s, a, sum_quant(s.q, x, w, name, E_i32, shift));
+	s.o->in[2] = cast_to(s, a, addend_quant(s.q, x, w, name, 2 * group_most(s.q, n)));
 }
 
 /* ---- other operands ------------------------------------------------------------------------------------ */

@@ -1,7 +1,8 @@
 /* quantize_exact.c: values whose scale is a product of other scales, so that sums need no rounding.
  *
- *	addends		%gx = linear %x, $W, $b; %g = linear %h, $R, %gx: %gx is i32 at scale(h) * scale(R) (rows if R
- *			has them), so the second sum starts from it
+ *	addends		%gx = linear %x, $W, $b; %g = linear %h, $R, %gx: %gx has scale(h) * scale(R) (rows if R has
+ *			them), so the second sum starts from it.  Its width (i24, say: stored in 32 bits) is the
+ *			bound of %gx; with it lower proves that the second sum fits 32 bits.
  *	products	%fc = mul %f, %c; %c1 = add %fc, %iu: both i32 at one scale, so that only %c1 is rounded */
 #include "passes/quantize.h"
 
@@ -34,16 +35,28 @@ const Quant *sum_quant(Quantizer *q, const Quant *x, const Quant *w, const char 
 	return k;
 }
 
-int sum_shift(const Quant *x, const Quant *w, double most)
+static double finest_sum(const Quant *x, const Quant *w)
 {
 	double finest = scale_at(w, 0);
 	for (int i = 1; i < row_count(w); i++)
 		finest = fmin(finest, scale_at(w, i));
-	finest *= x->scale;
+	return finest * x->scale;
+}
+
+int sum_shift(const Quant *x, const Quant *w, double most)
+{
 	int shift = 0;
-	while (most / ldexp(finest, shift) > ROOM)
+	while (most / ldexp(finest_sum(x, w), shift) > ROOM)
 		shift++;
 	return shift;
+}
+
+const Quant *addend_quant(Quantizer *q, const Quant *x, const Quant *w, const char *name, double most)
+{
+	int shift = sum_shift(x, w, most), bits;
+	frexp(most / ldexp(finest_sum(x, w), shift), &bits);
+	bits = bits < 15 ? 16 : bits + 1;
+	return sum_quant(q, x, w, name, (Elem)bits, shift);
 }
 
 /* ---- addends ----------------------------------------------------------------------------------------- */
@@ -119,8 +132,7 @@ static void choose_addend(Quantizer *q, int n)
 	Node *c = &q->node[n];
 	const Quant *x = narrow_quant(q, node_of(q, f, o->in[0]));
 	const Quant *w = data_weights(q, o->in[1]->data, true)->type->quant;
-	int shift = sum_shift(x, w, addend_bound(q, n));
-	c->quant = sum_quant(q, x, w, c->name, E_i32, shift);
+	c->quant = addend_quant(q, x, w, c->name, addend_bound(q, n));
 }
 
 /* ---- products ------------------------------------------------------------------------------------------- */
