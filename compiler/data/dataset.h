@@ -35,6 +35,7 @@ typedef struct {
 Dataset *dataset_open(const char *path, const Module *m, const Options *opt, int32_t chunk, Diag *d);
 bool dataset_next(Dataset *s, Sample *out);     /* false at the end; *out is valid until the next call */
 void dataset_rewind(Dataset *s);
+void dataset_chunk(Dataset *s, int32_t chunk);  /* change it; rewinds */
 int64_t dataset_steps(const Dataset *s);        /* of all samples together: for progress */
 int64_t dataset_sequences(const Dataset *s);
 bool dataset_has_labels(const Dataset *s);
