@@ -62,10 +62,10 @@ Op *e_for(Frame *fr, Val *n, const char *counter, int ncarry, Val *const *init)
 	for (int i = 0; i < ncarry; i++)
 		op_out(m, fr->f, o, 0, init[i]->type);
 	o->body = NEW(m->arena, Block);
-	o->body->narg = ncarry + 1;
 	o->body->arg = NEWN(m->arena, Val *, ncarry + 1);
 	o->body->arg[0] = val_new(m, fr->f, counter, reg_w(fr));
-	for (int i = 0; i < ncarry; i++)
+	o->body->narg++;
+	for (int i = 0; i < ncarry; i++, o->body->narg++)
 		o->body->arg[i + 1] = val_new(m, fr->f, 0, init[i]->type);
 	fr->b = o->body;
 	return o;

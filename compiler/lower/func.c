@@ -234,7 +234,9 @@ struct Lowered *lower_func(Lower *l, Func *src)
 	func_renumber(src);
 	size_t n = src->nval + 1;
 	Module *m = l->m;
-	char *name = l->isa ? arena_printf(m->arena, "%s_%s", src->name, l->body) : arena_printf(m->arena, "%s", src->name);
+	/* @step and @main give their names to the entry functions */
+	bool top = !strcmp(src->name, "step") || !strcmp(src->name, "main");
+	char *name = arena_printf(m->arena, "%s%s%s%s", top ? "net_" : "", src->name, l->isa ? "_" : "", l->isa ? l->body : "");
 	Func *f = func_new(m, name);
 	f->isa = l->isa;
 	Frame fr = {.l = l, .src = src, .f = f, .b = &f->body, .acc = calloc(n, sizeof(Access)), .known = calloc(n, 1),

@@ -88,10 +88,10 @@ static void stub(Lower *l, Text *t, const Func *f)
 }
 
 /* Data and callees that the text names, in front of it. */
-static void preamble(Lower *l, Text *t, const char *body)
+static void preamble(Lower *l, Text *t, const char *kernel, const char *body)
 {
 	Text seen = {0};
-	puts_(&seen, " ");
+	puts_(&seen, arena_printf(l->m->arena, " @%s ", kernel));
 	for (const char *p = body; *p; p++) {
 		if ((*p != '@' && *p != '$') || !word(p[1]))
 			continue;
@@ -157,19 +157,17 @@ static void move_block(Move *mv, Block *to, const Block *from)
 			c->in[i] = move_val(mv, o->in[i]);
 		if (o->nout) {
 			c->out = NEWN(m->arena, Val *, o->nout);
-			c->nout = o->nout;
 			for (int i = 0; i < o->nout; i++) {
 				c->out[i] = move_val(mv, o->out[i]);
-				c->out[i]->def = c;
+				c->out[c->nout++]->def = c;
 			}
 		}
 		if (o->callee)
 			c->callee = func_find(m, o->callee->name);
 		if (o->body) {
 			c->body = NEW(m->arena, Block);
-			c->body->narg = o->body->narg;
 			c->body->arg = NEWN(m->arena, Val *, o->body->narg);
-			for (int i = 0; i < o->body->narg; i++)
+			for (int i = 0; i < o->body->narg; i++, c->body->narg++)
 				c->body->arg[i] = move_val(mv, o->body->arg[i]);
 			move_block(mv, c->body, o->body);
 		}
@@ -213,7 +211,7 @@ Func *kernel_get(Lower *l, const char *kernel, const char *isa, int nsym, const 
 	}
 	Text text = {0};
 	puts_(&text, "module \"k\" level=loop\n");
-	preamble(l, &text, body.s);
+	preamble(l, &text, kernel, body.s);
 	puts_(&text, body.s);
 	char err[1000];
 	Module *k = module_parse(kernel, text.s, text.n, err, sizeof err);

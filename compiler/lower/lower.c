@@ -127,6 +127,14 @@ static void make_entry(Lower *l, const struct Lowered *d, const char *what)
 		arg[n++] = fr.T;
 	e_call(&fr, d->dst, n, arg);
 	Val *status = fr.status ? fr.status : e_w(&fr, 0);
+	if (run) {      /* GF_STEPS is 2; a model without T runs one whole sequence a call */
+		bool timed = false;
+		for (int i = 0; i < nio; i++)
+			timed |= type_has_t(io[i]->type);
+		Val *bad = timed ? e_op(&fr, O_ltw, reg_w(&fr), 2, fr.T, e_w(&fr, 1))
+		                 : e_op(&fr, O_xorw, reg_w(&fr), 2, fr.T, e_w(&fr, 1));
+		status = e_op(&fr, O_selw, reg_w(&fr), 3, bad, e_w(&fr, 2), status);
+	}
 	func_ret(m, f, reg_w(&fr));
 	op_new(m, fr.b, O_ret, 1, &status);
 }
@@ -157,10 +165,6 @@ static void settle_data(Module *m)
 		all[n++] = d;
 	each_func(f, m)
 		mark_block(&f->body, used, all, n);
-	for (const Port *p = m->in; p; p = p->next == 0 && p != m->out ? m->out : p->next)
-		if (p->type->quant && p->type->quant->rows)
-			for (int k = 0; k < n; k++)
-				used[k] |= all[k] == p->type->quant->rows;
 	Data **end = &m->data;
 	for (int k = 0; k < n; k++) {
 		if (!used[k])
@@ -172,6 +176,44 @@ static void settle_data(Module *m)
 		*end = d;
 		end = &d->next;
 	}
+	*end = 0;
+}
+
+static void mark_callees(const Block *b, Func *const *all, bool *used, int n)
+{
+	for (const Op *o = b->first; o; o = o->next) {
+		for (int k = 0; o->callee && k < n; k++)
+			if (all[k] == o->callee && !used[k]) {
+				used[k] = true;
+				mark_callees(&all[k]->body, all, used, n);
+			}
+		if (o->body)
+			mark_callees(o->body, all, used, n);
+	}
+}
+
+/* Kernels that were instantiated for others but are not called. */
+static void settle_funcs(Module *m)
+{
+	int n = 0;
+	each_func(f, m)
+		n++;
+	Func **all = NEWN(m->arena, Func *, n + 1);
+	bool *used = NEWN(m->arena, bool, n + 1);
+	n = 0;
+	each_func(f, m)
+		all[n++] = f;
+	for (int k = 0; k < n; k++)
+		if (!strcmp(all[k]->name, "reset") || !strncmp(all[k]->name, "step_", 5) || !strncmp(all[k]->name, "run_", 4)) {
+			used[k] = true;
+			mark_callees(&all[k]->body, all, used, n);
+		}
+	Func **end = &m->funcs;
+	for (int k = 0; k < n; k++)
+		if (used[k]) {
+			*end = all[k];
+			end = &all[k]->next;
+		}
 	*end = 0;
 }
 
@@ -204,6 +246,8 @@ static void lower_body(Lower *l, int k)
 		if (one)
 			add_slots(l->m, one->place);
 		l->m->state_size = (l->m->state_size + 3) / 4 * 4;
+		if (!l->m->state_size)
+			l->m->state_size = 4;   /* so that every model's state is an array of something */
 		make_reset(l, run->place);
 	}
 	if (one)
@@ -231,6 +275,7 @@ bool pass_lower(Module *m, const Options *opt, Diag *d)
 	if (diag_errors(d))
 		return false;
 	m->level = L_LOOP;
+	settle_funcs(m);
 	settle_data(m);
 	settle_quants(m);
 	return true;
