@@ -43,6 +43,7 @@ typedef struct {                /* real value = (stored - zero) * scale; scale 0
 	const char *name;       /* as in the ONNX file */
 	uint8_t elem;           /* GF_I8 .. GF_F32 */
 	uint8_t rank;           /* 0 .. GF_RANK */
+	uint8_t bits;           /* of the stored integer that count: gf_quantize saturates to them */
 	int32_t dim[GF_RANK];   /* row-major; -1: the number of steps */
 	float scale;
 	int32_t zero;
@@ -75,8 +76,8 @@ typedef struct gf_model {
 	gf_status (*use)(void *state, uint16_t body);
 
 	/* Self-test: `check` is the FNV-1a hash of all outputs of one step (or run of check_steps)
-	 * from reset on an input whose byte i is (i * 37 + 11) & 63, as the compiler's interpreter
-	 * computed it. check_steps 0: step is tested, else run. */
+	 * from reset on inputs whose byte i is (i * 37 + 11) & 63 (i counts from 0 in each input, low
+	 * bytes first), as the compiler's interpreter computed it. check_steps 0: step is tested. */
 	uint32_t check;
 	int32_t check_steps;
 } gf_model;
@@ -84,18 +85,21 @@ typedef struct gf_model {
 /* Text of a status; "unknown status" for numbers outside the list. */
 const char *gf_status_text(gf_status s);
 
-/* Run the model's self-test.  `in` and `out` are the caller's buffers, large enough for every input
- * and output one after the other (gf_io_size bytes each).  GF_OK, GF_ABI_MISMATCH or GF_CHECK. */
+/* Run the model's self-test.  `in` and `out` are buffers for it, gf_io_size bytes for check_steps
+ * (NAME_TEST_IN and NAME_TEST_OUT in the model's header); the state is reset before and after.
+ * GF_OK, GF_ABI_MISMATCH or GF_CHECK. */
 gf_status gf_selftest(const gf_model *m, void *state, void *scratch, void *in, void *out);
 
-/* Bytes of all inputs (which = 0) or outputs (1) of `steps` steps, each rounded up to GF_ALIGN. */
+/* Bytes of all inputs (which = 0) or outputs (1) of `steps` steps, each rounded up to GF_ALIGN, and
+ * of an array of pointers to them (8 bytes each, rounded up) in front. */
 uint32_t gf_io_size(const gf_model *m, int which, int32_t steps);
 
 /* Elements of a tensor for `steps` steps. */
 uint32_t gf_count(const gf_tensor *t, int32_t steps);
 
-/* n real values to stored ones and back; rounds halves upward and saturates.  For GF_F32 copies.
- * Uses float arithmetic: leave it out of the link where there is none. */
+/* n real values to stored ones and back; rounds halves upward and saturates, NaN becomes `zero`.
+ * For GF_F32 copies.  Uses float arithmetic (runtime/quantize.c): leave it out of the link where there
+ * is none. */
 void gf_quantize(const gf_tensor *t, const float *x, void *q, uint32_t n);
 void gf_dequantize(const gf_tensor *t, const void *q, float *x, uint32_t n);
 

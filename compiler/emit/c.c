@@ -78,9 +78,10 @@ static void head(C *c)
 	fprintf(c->f, "/* %s.c", c->m->name);
 	if (c->info->source) {
 		fputs(": made by gatefold from ", c->f);
-		c_comment(c->f, c->info->source);
+		c_comment(c->f, base_name(c->info->source));
 	}
-	fprintf(c->f, ".  C99; needs no library.  Do not edit. */\n#include <stdint.h>\n\n#include \"%s.h\"\n\n", c->m->name);
+	fputs(".  C99; needs no library.  Do not edit. */\n#include <stdint.h>\n\n", c->f);
+	fprintf(c->f, "#include \"%s.h\"\n\n", c->m->name);
 	if (c->floats)
 		fputs(float_guards, c->f);
 }

@@ -7,8 +7,8 @@
  *	c_func.c	functions and statements; c_mem.c: loads, stores and views
  *	c_model.c	the descriptor `const gf_model NAME` and its functions
  *
- * Kinds of names are told apart by prefixes, so that no name out of a model can meet another: k_ kernels, d_ data,
- * op_ rows, mem_ elements in memory, api_ what the descriptor points at.  Values keep the IR's names. */
+ * Kinds of names are told apart by prefixes, so that no name out of a model can meet another: k_ kernels,
+ * d_ data, op_ rows, mem_ elements in memory, api_ what the descriptor points at.  Values keep the IR's names. */
 #ifndef GATEFOLD_EMIT_C_H
 #define GATEFOLD_EMIT_C_H
 
@@ -45,8 +45,8 @@ typedef struct {
 	const Usage *u;         /* of the function being written */
 } C;
 
-/* As emit_c; but data of more than `apart` bytes is reached through `const void *gf_apart[]`, to be filled by the
- * loader with the data in the order of m->data (others are 0).  For exec/cc.c. */
+/* As emit_c; but data of more than `apart` bytes is reached through `const void *gf_apart[]`, which the loader
+ * fills with the bytes of all data in the order of m->data.  For exec/cc.c. */
 void emit_c_apart(const Module *m, const EmitInfo *info, size_t apart, FILE *f);
 
 /* c_names.c */
@@ -63,6 +63,7 @@ void c_comment(FILE *f, const char *text);              /* with nothing that wou
 void c_string(FILE *f, const char *text);               /* in quotes */
 char c_letter(const Type *t);                           /* b h w l s */
 const Val *c_time(const Func *f);                       /* %T, or 0 */
+const char *base_name(const char *path);                /* output must not depend on where files lie */
 const char *upper(Arena *a, const char *text);
 
 /* c_ops.c */

@@ -1,7 +1,7 @@
 /* c_mem.c: loads, stores and views in emitted C.
  *
- * A reference is a pointer to its first element and is indexed flat: x[i * 16 + k].  State and scratch are bytes
- * that are now one type and then another, which C forbids its own types; hence the mem_ types. */
+ * A reference is a pointer to its first element and is indexed flat: x[i * 16 + k].  State and scratch are
+ * bytes that are now one type and then another, which C forbids its own types; hence the mem_ types. */
 #include "emit/c.h"
 
 #include <inttypes.h>

@@ -1,5 +1,5 @@
-/* c_model.c: what a program sees of a model in emitted C: `const gf_model NAME` and the functions it names, which
- * turn arrays of buffers into the parameters of the IR's entry functions. */
+/* c_model.c: what a program sees of a model in emitted C: `const gf_model NAME` and the functions it names,
+ * which turn arrays of buffers into the parameters of the IR's entry functions. */
 #include "emit/c.h"
 
 #include <string.h>
@@ -59,8 +59,8 @@ static void entry(C *c, const char *what, bool run)
 	const Func *f = func_find(c->m, arena_printf(c->arena, "%s_portable", what));
 	if (!f)
 		return;
-	fprintf(c->f, "static gf_status api_%s(void *state, void *scratch, const void *const *in, void *const *out%s)\n{\n",
-	        what, run ? ",\n\tint32_t steps" : "");
+	fprintf(c->f, "static gf_status api_%s(void *state, void *scratch, const void *const *in, void *const *out", what);
+	fputs(run ? ",\n\tint32_t steps)\n{\n" : ")\n{\n", c->f);
 	if (!c->m->in)
 		fputs("\t(void)in;\n", c->f);
 	if (!c->m->out)
@@ -91,7 +91,7 @@ static void tensors(C *c, const char *name, const Port *p)
 		const Type *t = p->type;
 		fputs("\t{ ", c->f);
 		c_string(c->f, p->name);
-		fprintf(c->f, ", %s, %d, { ", c_elem_code(t->elem), t->rank);
+		fprintf(c->f, ", %s, %d, %d, { ", c_elem_code(t->elem), t->rank, elem_bits(t->elem));
 		for (int i = 0; i < t->rank; i++)
 			fprintf(c->f, "%s%d", i ? ", " : "", t->dim[i] == DIM_T ? -1 : t->dim[i]);
 		fprintf(c->f, "%s }, %s, %d },\n", t->rank ? "" : "0", t->quant ? c_float(c, t->quant->scale) : "0",

@@ -91,7 +91,8 @@ static bool is_taken(const C *c, const char *s, size_t n)
 		"long register restrict return short signed sizeof static struct switch typedef union unsigned void "
 		"volatile while asm typeof bool true false nullptr alignas alignof constexpr thread_local static_assert "
 		"linux unix i386 near far lane";
-	static const char *const prefixes = "k_ d_ op_ mem_ api_ gf_ GF_ INT UINT PTRDIFF_ SIZE_ SIG_ WCHAR_ WINT_ _";
+	static const char *const prefixes =
+		"k_ d_ op_ mem_ api_ gf_ GF_ INT UINT PTRDIFF_ SIZE_ SIG_ WCHAR_ WINT_ _";
 	size_t own = strlen(c->m->name);
 	return in_list(words, s, n) || starts_with_one_of(prefixes, s) || ends_with("_t", s, n) ||
 	       ends_with("_next", s, n) || !strncmp(s, upper(c->arena, c->m->name), own);
@@ -111,6 +112,12 @@ const char *upper(Arena *a, const char *text)
 	for (char *p = s; *p; p++)
 		*p = (char)toupper((unsigned char)*p);
 	return s;
+}
+
+const char *base_name(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	return slash ? slash + 1 : path;
 }
 
 const Val *c_time(const Func *f)

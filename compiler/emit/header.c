@@ -91,6 +91,15 @@ static void port_macros(Header *h, const char *what, const Port *first)
 		fputc('\n', h->f);
 }
 
+/* What gf_io_size answers for check_steps. */
+static uint64_t test_size(const Port *p, int32_t check_steps)
+{
+	uint64_t n = 0, size = 0;
+	for (; p; p = p->next, n++)
+		size += ((uint64_t)type_size(p->type, check_steps ? check_steps : 1) + 15) / 16 * 16;
+	return (n * 8 + 15) / 16 * 16 + size;
+}
+
 /* C has no arrays of no bytes; gf_model has the true sizes. */
 static uint32_t at_least_one(uint32_t n)
 {
@@ -102,7 +111,7 @@ static void about(Header *h, const Module *m, const EmitInfo *info)
 	fprintf(h->f, "/* %s.h: a model compiled by gatefold", m->name);
 	if (info->source) {
 		fputs(" from ", h->f);
-		c_comment(h->f, info->source);
+		c_comment(h->f, base_name(info->source));
 	}
 	fputs(".\n *\n", h->f);
 	list_ports(h, "in", m->in);
@@ -126,6 +135,9 @@ void emit_header(const Module *m, const EmitInfo *info, FILE *f)
 	if (m->scratch_step)
 		fprintf(f, "#define %s_SCRATCH_STEP %u   /* more scratch for each step of run */\n", h.prefix,
 		        m->scratch_step);
+	fprintf(f, "\n/* Buffers for gf_selftest, if you call it. */\n#define %s_TEST_IN %" PRIu64 "\n", h.prefix,
+	        test_size(m->in, info->check_steps));
+	fprintf(f, "#define %s_TEST_OUT %" PRIu64 "\n", h.prefix, test_size(m->out, info->check_steps));
 	fputs("\n/* Places in the arrays of inputs and outputs, and numbers of elements (_N_). */\n", f);
 	port_macros(&h, "IN", m->in);
 	port_macros(&h, "OUT", m->out);

@@ -249,6 +249,7 @@ static LLVMValueRef tensor(Llvm *e, const Port *p)
 		dim[i] = llvm_int(e->i32, i >= t->rank ? 0 : t->dim[i] == DIM_T ? -1 : t->dim[i]);
 	LLVMValueRef field[] = {
 		text(e, p->name), llvm_int(e->i8, elem_code(t->elem)), llvm_int(e->i8, t->rank),
+		llvm_int(e->i8, elem_bits(t->elem)),
 		LLVMConstArray(e->i32, dim, GF_RANK),
 		LLVMConstBitCast(llvm_int(e->i32, (int32_t)scale.bits), e->f32),
 		llvm_int(e->i32, t->quant ? t->quant->zero : 0),

@@ -23,8 +23,9 @@ void exec_close(Exec *e);
 bool exec_available(const char *kind);
 
 /* The self-test's hash, as gatefold.h defines it (gf_model.check and check_steps), computed by `kind` (0: the
- * interpreter).  false with the reason in err. */
-bool exec_check(const Module *m, const char *kind, uint32_t *check, int32_t *check_steps, char *err, size_t nerr);
+ * interpreter).  steps: gf_model.steps.  false with the reason in err. */
+bool exec_check(const Module *m, const char *kind, int32_t steps, uint32_t *check, int32_t *check_steps, char *err,
+                size_t nerr);
 
 /* One call of any loop level function in the interpreter, `alloc` included: for kernels not yet planned.
  * Arguments: the memory of references, the value of registers (integers in i, floats in f). */
