@@ -49,7 +49,8 @@ static bool describe(const Port *p, Buffer *b)
 	const Quant *q = p->type->quant;
 	Elem e = q ? q->elem : p->type->elem;
 	b->type = p->type;
-	b->gf = (gf_tensor){.name = p->name, .elem = (uint8_t)gf_elem(e), .rank = p->type->rank};
+	b->gf = (gf_tensor){.name = p->name, .elem = (uint8_t)gf_elem(e), .rank = p->type->rank,
+	                  .bits = (uint8_t)elem_bits(e)};
 	for (int i = 0; i < p->type->rank; i++)
 		b->gf.dim[i] = p->type->dim[i];
 	if (q) {

@@ -2,7 +2,6 @@
 set(c "/* generated: the kernels' texts */\n")
 set(names "")
 set(texts "")
-string(REPLACE " " ";" IN "${IN}")
 foreach(f ${IN})
 	file(READ ${f} hex HEX)
 	string(REGEX REPLACE "(..)" "0x\\1," bytes "${hex}")
