@@ -64,15 +64,10 @@ static void check_bits(const Options *opt, Diag *d)
 			diag_error(d, "%s=%d: 1 to %d bits", opt->rule[i].pattern, opt->rule[i].bits, WIDE_BITS);
 }
 
-static bool is_quantized(const Module *m)
-{
-	return m->quants != 0;
-}
-
 bool pass_quantize(Module *m, const Options *opt, Diag *d)
 {
 	int before = diag_errors(d);
-	if (!opt->integer || is_quantized(m))
+	if (!opt->integer || module_is_quantized(m))
 		return true;
 	check_bits(opt, d);
 	check_ops(m, d);
