@@ -90,8 +90,8 @@ static bool optimise(Llvm *e)
 	bool large = false;
 	for (int i = 0; i < e->ntodo; i++)
 		large |= count_ops(&e->todo[i]->body) > LARGE_FUNCTION;
-	const char *passes = large ? "always-inline,function(instcombine<no-verify-fixpoint>,early-cse<memssa>,simplifycfg,"
-	                     "loop-mssa(licm),dse,adce),globaldce" : "default<O2>";
+	const char *passes = large ? "always-inline,function(instcombine<no-verify-fixpoint>,early-cse<memssa>,"
+	                     "simplifycfg,loop-mssa(licm),adce),globaldce" : "default<O2>";
 	LLVMPassBuilderOptionsRef o = LLVMCreatePassBuilderOptions();
 	LLVMErrorRef bad = LLVMRunPasses(e->mod, passes, e->tm, o);
 	LLVMDisposePassBuilderOptions(o);

@@ -26,6 +26,16 @@ static LLVMValueRef arith(Llvm *e, LLVMOpcode op, LLVMValueRef a, LLVMValueRef b
 	return v;
 }
 
+/* An index as wide as a pointer.  `bounded`: known to be at least 0. */
+static LLVMValueRef widen(Llvm *e, LLVMValueRef i, bool bounded)
+{
+	bool zero = bounded && LLVMGetIntTypeWidth(e->word) > 32;
+	i = LLVMBuildIntCast2(e->b, i, e->word, !zero, "");
+	if (zero && LLVMIsAZExtInst(i))
+		LLVMSetNNeg(i, 1);
+	return i;
+}
+
 /* Address of the element of `t` at idx[0..n); missing indices are 0.  `bounded`: each index is known to be
  * at least 0, as those of loads and stores are. */
 static LLVMValueRef address(Llvm *e, LLVMValueRef base, const Type *t, Val *const *idx, int n, bool bounded)
@@ -37,11 +47,7 @@ static LLVMValueRef address(Llvm *e, LLVMValueRef base, const Type *t, Val *cons
 			at = arith(e, LLVMMul, at, dim(e, t->dim[d]));
 		if (d >= n || (is_literal(idx[d]) && idx[d]->lit.i == 0))
 			continue;
-		LLVMValueRef i = llvm_value(e, idx[d]);
-		bool widens = LLVMGetIntTypeWidth(e->word) > 32 && bounded;
-		i = LLVMBuildIntCast2(e->b, i, e->word, !widens, "");
-		if (widens && LLVMIsAZExtInst(i))
-			LLVMSetNNeg(i, 1);
+		LLVMValueRef i = widen(e, llvm_value(e, idx[d]), bounded);
 		at = zero ? i : arith(e, LLVMAdd, at, i);
 		zero = false;
 	}
@@ -68,16 +74,16 @@ static LLVMValueRef load_at(Llvm *e, const Op *o, LLVMTypeRef t, LLVMValueRef p)
 
 /* ---- gather and scatter: the last index has several lanes ------------------------------------------- */
 
-/* x86's gathers take elements of 32 and 64 bits; anywhere else the lanes are loaded one by one. */
+/* AVX-512 gathers elements of 32 and 64 bits.  So does AVX2, but loads one by one take no longer there, and
+ * on processors with the fix for Downfall far less. */
 static bool has_gather(const Llvm *e, const Type *t)
 {
-	return e->isa != ISA_BASE && elem_size(t->elem) >= 4;
+	return e->isa == ISA_AVX512VNNI && elem_size(t->elem) >= 4;
 }
 
 static LLVMValueRef lane_address(Llvm *e, const Type *t, LLVMValueRef row, LLVMValueRef index, int lane)
 {
-	LLVMValueRef i = LLVMBuildExtractElement(e->b, index, llvm_int(e->i32, lane), "");
-	i = LLVMBuildIntCast2(e->b, i, e->word, 1, "");
+	LLVMValueRef i = widen(e, LLVMBuildExtractElement(e->b, index, llvm_int(e->i32, lane), ""), true);
 	return LLVMBuildInBoundsGEP2(e->b, llvm_elem(e, t->elem), row, &i, 1, "");
 }
 

@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 static const struct { const char *name, *features; } isas[N_ISA] = {
 	[ISA_BASE] = {"portable", ""},
@@ -63,6 +64,7 @@ static const struct { const char *triple, *cpu, *features; } defaults[] = {
 	{"avr", "atmega328p", ""},
 	{"powerpc64le", "ppc64le", ""},
 	{"systemz", "z10", ""}, {"s390x", "z10", ""},
+	{"loongarch64", "generic-la64", "+d"},
 	{"aarch64", "generic", ""}, {"arm64", "generic", ""},
 };
 
@@ -95,8 +97,42 @@ static void find_cpu(LlvmTarget *t, const char *cpu)
 		if (is_arch(t->triple, defaults[i].triple)) {
 			snprintf(t->cpu, sizeof t->cpu, "%s", defaults[i].cpu);
 			add_features(t, defaults[i].features);
+			if (t->pic && is_arch(t->triple, "riscv64"))
+				add_features(t, "+f,+d");
 			return;
 		}
+}
+
+/* LLVM ignores a processor or feature it does not know, with a line on stderr only.  We refuse it: what is
+ * written there while the target machine is made is kept in `said`. */
+static void make_and_listen(const LlvmTarget *t, char *said, size_t n)
+{
+	FILE *f = tmpfile();
+	int keep = f ? dup(STDERR_FILENO) : -1;
+	said[0] = 0;
+	if (keep < 0)
+		return;
+	fflush(stderr);
+	dup2(fileno(f), STDERR_FILENO);
+	LLVMTargetMachineRef tm = llvm_target_machine(t);
+	fflush(stderr);
+	dup2(keep, STDERR_FILENO);
+	close(keep);
+	if (tm)
+		LLVMDisposeTargetMachine(tm);
+	rewind(f);
+	said[fread(said, 1, n - 1, f)] = 0;
+	fclose(f);
+}
+
+static bool cpu_exists(const LlvmTarget *t, const char *cpu, char *err, size_t nerr)
+{
+	char said[300];
+	make_and_listen(t, said, sizeof said);
+	if (!strstr(said, "is not a recognized"))
+		return true;
+	snprintf(err, nerr, "target %s has no processor or feature '%s': %.*s", t->triple, cpu, (int)strcspn(said, "("), said);
+	return false;
 }
 
 bool llvm_target_find(LlvmTarget *t, const char *triple, const char *cpu, bool floats, char *err, size_t nerr)
@@ -116,10 +152,10 @@ bool llvm_target_find(LlvmTarget *t, const char *triple, const char *cpu, bool f
 		LLVMDisposeMessage(why);
 		return false;
 	}
-	find_cpu(t, cpu);
-	t->x86_64 = is_arch(t->triple, "x86_64");
 	for (size_t i = 0; i < sizeof hosted / sizeof *hosted; i++)
 		t->pic |= strstr(t->triple, hosted[i]) != 0;
+	find_cpu(t, cpu);
+	t->x86_64 = is_arch(t->triple, "x86_64");
 	for (size_t i = 0; i < sizeof wide_results / sizeof *wide_results; i++)
 		t->sign_extend |= is_arch(t->triple, wide_results[i]);
 	bool m_profile = starts(t->triple, "thumbv6m") || starts(t->triple, "thumbv7m") || starts(t->triple, "thumbv7em") ||
@@ -128,7 +164,7 @@ bool llvm_target_find(LlvmTarget *t, const char *triple, const char *cpu, bool f
 	bool soft = !strstr(t->triple, "eabihf");
 	if (m_profile && soft)          /* the core may be one without a floating point unit */
 		add_features(t, "-fpregs");
-	return true;
+	return !cpu || cpu_exists(t, cpu, err, nerr);
 }
 
 /* The ABI's name where the triple alone does not say it (RISC-V: are floats passed in floats' registers?). */
