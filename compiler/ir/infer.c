@@ -305,11 +305,12 @@ static bool check_operands(const Infer *x)
 {
 	const OpInfo *info = &op_info[x->o->kind];
 	bool layer = x->o->kind == O_lstm || x->o->kind == O_gru || x->o->kind == O_rnn;
-	if (info->klass == OC_TENSOR && (x->o->nin < info->min_in || (info->max_in >= 0 && x->o->nin > info->max_in))) {
-		infer_fail(x, "%d operands, but the op has %d to %d", x->o->nin, info->min_in, info->max_in);
+	int n = x->o->nin;
+	if (info->klass == OC_TENSOR && (n < info->min_in || (info->max_in >= 0 && n > info->max_in))) {
+		infer_fail(x, "%d operands, but the op has %d to %d", n, info->min_in, info->max_in);
 		return false;
 	}
-	for (int i = 0; i < x->o->nin; i++) {
+	for (int i = 0; i < n; i++) {
 		const Val *v = x->o->in[i];
 		if (!v && layer && i >= info->min_in)
 			continue;
@@ -332,11 +333,12 @@ static int infer(const Infer *x)
 	case O_matmul: return infer_matmul(x);
 	case O_softmax: case O_logsoftmax:
 		return infer_softmax(x);
-	case O_add: case O_sub: case O_mul: case O_div: case O_min: case O_max: case O_pow: case O_neg: case O_abs:
-	case O_relu: case O_clip:
+	case O_add: case O_sub: case O_mul: case O_div: case O_min: case O_max: case O_pow: case O_neg:
+	case O_abs: case O_relu: case O_clip:
 		return infer_elementwise(x, 0, 0);
-	case O_sigmoid: case O_tanh: case O_exp: case O_log: case O_sqrt: case O_erf: case O_affine: case O_leakyrelu:
-	case O_thresholdedrelu: case O_scaledtanh: case O_hardsigmoid: case O_elu: case O_softsign: case O_softplus:
+	case O_sigmoid: case O_tanh: case O_exp: case O_log: case O_sqrt: case O_erf: case O_affine:
+	case O_leakyrelu: case O_thresholdedrelu: case O_scaledtanh: case O_hardsigmoid: case O_elu:
+	case O_softsign: case O_softplus:
 		return infer_real(x);
 	case O_eq: case O_less: case O_lesseq:
 		return infer_elementwise(x, 0, E_i32);

@@ -196,7 +196,8 @@ static bool check_same(const Infer *x, int from, Val *const *v, int n, const cha
 	return true;
 }
 
-/* Result i of the callee, stacked along an axis that is new, or of size 1 in it: the result's own type says which. */
+/* Result i of the callee, stacked along an axis that is new, or of size 1 in it: the result's own type says
+ * which. */
 static const Type *stacked(const Infer *x, int i, int32_t steps)
 {
 	const Type *t = x->o->callee->ret[i];
@@ -204,7 +205,8 @@ static const Type *stacked(const Infer *x, int i, int32_t steps)
 	const Type *have = i < x->o->nout ? x->o->out[i]->type : 0;
 	int32_t dim[MAX_RANK + 1];
 	bool same_rank = have ? have->rank == t->rank : t->rank == MAX_RANK;
-	if (axis < 0 || axis > t->rank - same_rank || (!same_rank && t->rank == MAX_RANK) || (same_rank && t->dim[axis] != 1)) {
+	if (axis < 0 || axis > t->rank - same_rank || (!same_rank && t->rank == MAX_RANK) ||
+	    (same_rank && t->dim[axis] != 1)) {
 		infer_fail(x, "result %d cannot be stacked along axis %lld", i + 1, (long long)axis);
 		return 0;
 	}

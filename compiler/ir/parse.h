@@ -1,4 +1,4 @@
-/* parse.h: what lex.c, parse.c and parse_func.c share; nobody else includes it. */
+/* parse.h: what lex.c and parse*.c share; nobody else includes it. */
 #ifndef GATEFOLD_IR_PARSE_H
 #define GATEFOLD_IR_PARSE_H
 
@@ -48,7 +48,8 @@ typedef struct {
 
 /* lex.c */
 void lex(Parser *p);
-_Noreturn void parse_fail(Parser *p, const Token *at, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+_Noreturn void parse_fail(Parser *p, const Token *at, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
 bool is_punct(const Token *t, char c);
 bool is_word(const Token *t, const char *word);
 bool accept_punct(Parser *p, char c);
@@ -64,6 +65,11 @@ Entry *table_find(const Table *t, const Token *name);
 
 /* parse.c */
 const Type *parse_type(Parser *p);
+
+/* parse_attr.c */
+bool at_attr(const Parser *p);                  /* is the next thing name=? */
+void parse_attr(Parser *p, Op *o);
+void parse_ranges(Parser *p, Val **v, int n);   /* [lo, hi] or none of each */
 
 /* parse_func.c */
 void parse_func_head(Parser *p, Func *f);       /* up to the { */

@@ -111,7 +111,8 @@ static bool check_names(Verify *v)
 
 static bool plain_floats(const Data *d)
 {
-	return d->type && d->type->form == T_TENSOR && d->type->elem == E_f32 && !d->type->quant && d->type->rank == 1;
+	const Type *t = d->type;
+	return t && t->form == T_TENSOR && t->elem == E_f32 && !t->quant && t->rank == 1;
 }
 
 static bool check_quant(Verify *v, const Quant *q)
@@ -130,7 +131,7 @@ static bool check_quant(Verify *v, const Quant *q)
 		return fault(v, ":%s: its code book is not in the module", q->name);
 	if (elem_is_signed(q->elem) || elem_bits(q->elem) > 16 || q->zero || !plain_floats(q->book) ||
 	    q->book->type->dim[0] != 1 << elem_bits(q->elem))
-		return fault(v, ":%s: a code book is f32[2^bits] and its indices are unsigned, of at most 16 bits", q->name);
+		return fault(v, ":%s: a code book is f32[2^bits], its indices unsigned, of at most 16 bits", q->name);
 	return true;
 }
 
@@ -156,7 +157,8 @@ static bool check_range(Verify *v, const Data *d)
 		else
 			x = *(const int64_t *)p;
 		if (x < lo || x > hi)
-			return fault(v, "$%s: element %zu is %lld, outside of %s", d->name, i / size, (long long)x, elem_name(e));
+			return fault(v, "$%s: element %zu is %lld, outside of %s", d->name, i / size, (long long)x,
+			             elem_name(e));
 	}
 	return true;
 }

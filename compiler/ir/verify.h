@@ -24,7 +24,7 @@ bool fault(Verify *v, const char *fmt, ...) __attribute__((format(printf, 2, 3))
 bool verify_func(Verify *v, const Func *f);             /* verify_func.c */
 bool verify_calls(Verify *v);                           /* verify_calls.c */
 bool verify_tensor_op(Verify *v, const Op *o);          /* verify_tensor.c */
-bool verify_loop_op(Verify *v, const Op *o, const Op *loop);    /* verify_loop.c; loop: the for around it, or 0 */
+bool verify_loop_op(Verify *v, const Op *o, const Op *loop);    /* verify_loop.c; loop: the for around o */
 bool verify_entries(Verify *v);                         /* verify_entry.c */
 bool is_member(const void *p, const void *const *sorted, size_t n);
 const Val *time_param(const Func *f);                   /* %T, or 0 */

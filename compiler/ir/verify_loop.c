@@ -56,9 +56,10 @@ static bool check_row(Verify *v, const Op *o)
 
 /* ---- memory ----------------------------------------------------------------------------------------- */
 
-/* Operand 0 is memory and operands 1 .. n are its indices; *gather: lanes of the last, 1 when it is no vector. */
+/* Operand 0 is memory and the last n are its indices; *gather: lanes of the last, 1 when it is no vector. */
 static bool check_element(Verify *v, const Op *o, int n, int *gather)
 {
+	Val *const *index = o->in + o->nin - n;
 	*gather = 1;
 	if (o->nin < 1 || !is_memory(o->in[0]))
 		return fault(v, "operand 1 is no reference");
@@ -66,7 +67,7 @@ static bool check_element(Verify *v, const Op *o, int n, int *gather)
 	if (n != t->rank)
 		return fault(v, "%d indices, but the reference has %d dimensions", n, t->rank);
 	for (int i = 1; i <= n; i++) {
-		const Val *x = o->in[i];
+		const Val *x = index[i - 1];
 		bool vector = i == n && o->kind != O_view;
 		if (!is_reg(x, 'w') || (x->type->lanes != 1 && !vector))
 			return fault(v, "index %d should be w", i);
@@ -98,7 +99,8 @@ static bool check_access(Verify *v, const Op *o, const Val *x, int nindex)
 		return false;
 	Elem e = memory_elem(o->in[0]->type);
 	if (x->type->form != T_REG || !fits(e, x->type))
-		return fault(v, "memory of %s does not go with a register %s", elem_name(e), type_text(x->type, buf, sizeof buf));
+		return fault(v, "memory of %s does not go with a register %s", elem_name(e),
+		             type_text(x->type, buf, sizeof buf));
 	if (x->type->lanes > 1 && nindex == 0)
 		return fault(v, "a vector wants an index");
 	if (gather > 1 && gather != x->type->lanes)
@@ -120,7 +122,7 @@ static bool check_store(Verify *v, const Op *o)
 	const Data *d = root_data(o->in[0]);
 	if (d)
 		return fault(v, "$%s is constant", d->name);
-	return check_access(v, o, o->in[o->nin - 1], o->nin - 2);
+	return check_access(v, o, o->in[1], o->nin - 2);
 }
 
 /* Memory keeps its element, but for bytes with or without sign, blocks of bytes (state, scratch), and whatever a
@@ -150,7 +152,9 @@ static bool check_alloc(Verify *v, const Op *o)
 static bool check_carry(Verify *v, const Val *x, const Type *want, const char *what, int i, bool one_lane)
 {
 	char a[128], b[128];
-	if (x->type == want || (one_lane && x->type->form == T_REG && x->type->elem == want->elem && x->type->lanes == 1))
+	if (x->type == want)
+		return true;
+	if (one_lane && x->type->form == T_REG && x->type->elem == want->elem && x->type->lanes == 1)
 		return true;
 	return fault(v, "%s %d is %s, but the result is %s", what, i + 1, type_text(x->type, a, sizeof a),
 	             type_text(want, b, sizeof b));
@@ -215,8 +219,8 @@ static bool check_call(Verify *v, const Op *o)
 	const Func *f = o->callee;
 	char a[128], b[128];
 	if (o->nin != f->nparam || o->nout != f->nret)
-		return fault(v, "@%s has %d parameters and %d results, not %d and %d", f->name, f->nparam, f->nret, o->nin,
-		             o->nout);
+		return fault(v, "@%s has %d parameters and %d results, not %d and %d", f->name, f->nparam, f->nret,
+		             o->nin, o->nout);
 	const Val *steps = time_param(f) ? o->in[o->nin - 1] : 0;
 	for (int i = 0; i < o->nin; i++)
 		if (!fits_param(v, o->in[i], f->param[i]->type, steps))
