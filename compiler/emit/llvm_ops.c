@@ -93,6 +93,23 @@ static LLVMValueRef recast(Llvm *e, LLVMValueRef v, char klass)
 	return LLVMBuildBitCast(e->b, v, class_type(e, klass, lanes_of(v) * parts), "");
 }
 
+/* v, times times over.  Four bytes go as one word: x86 broadcasts that from memory in one instruction. */
+static LLVMValueRef repeat(Llvm *e, LLVMValueRef v, int times)
+{
+	int n = lanes_of(v), total = n * times;
+	LLVMValueRef lane[64], from = v;
+	bool word = n == 4;
+	if (word)
+		from = LLVMBuildInsertElement(e->b, LLVMGetPoison(LLVMVectorType(e->i32, 1)),
+			LLVMBuildBitCast(e->b, v, e->i32, ""), llvm_int(e->i32, 0), "");
+	int lanes = word ? times : total;
+	for (int j = 0; j < lanes; j++)
+		lane[j] = llvm_int(e->i32, word ? 0 : j % n);
+	LLVMValueRef r = LLVMBuildShuffleVector(e->b, from, LLVMGetPoison(LLVMTypeOf(from)),
+		LLVMConstVector(lane, (unsigned)lanes), "");
+	return word ? LLVMBuildBitCast(e->b, r, class_type(e, 'b', total), "") : r;
+}
+
 /* ---- instructions of x86 ---------------------------------------------------------------------------- */
 
 /* Names of the instruction for results of 128, 256 and 512 bits. */
@@ -205,6 +222,7 @@ static LLVMValueRef mulhrs(Llvm *e, LLVMValueRef a, LLVMValueRef b)
 #define DP4(a, b, c)    dp4(e, a, b, c)
 #define MADUB(a, b)     madub(e, a, b)
 #define MADW(a, b)      madw(e, a, b)
+#define REPEAT(v, times) repeat(e, v, times)
 #define HALF(v, which)  half(e, v, which)
 
 LLVMValueRef llvm_row(Llvm *e, const Op *o, const LLVMValueRef *in)

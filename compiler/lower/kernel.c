@@ -55,7 +55,7 @@ static void substitute(Text *t, const char *p, size_t n, int nsym, const Sym *sy
 		const char *w = p;
 		while (p < end && word(*p))
 			p++;
-		bool name = w[-1] == '%' || w[-1] == '$';       /* values and data are no symbols; @FIN is */
+		bool name = w[-1] == '%';       /* values are no symbols; @FIN and $CORR are */
 		int i = 0;
 		while (i < nsym && (name || strlen(sym[i].name) != (size_t)(p - w) || strncmp(sym[i].name, w, (size_t)(p - w))))
 			i++;
@@ -109,6 +109,12 @@ static void preamble(Lower *l, Text *t, const char *kernel, const char *body)
 				stub(l, t, f);
 		} else {
 			size_t len;
+			const Data *d = data_find(l->m, name + 1);
+			if (d) {
+				char b[256];
+				puts_(t, arena_printf(l->m->arena, "data %s %s = 0\n", name, type_text(d->type, b, sizeof b)));
+				continue;
+			}
 			const char *item = find_item(arena_printf(l->m->arena, "data %s", name), &len);
 			if (item)
 				put(t, item, len);
