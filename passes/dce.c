@@ -70,7 +70,7 @@ static bool mark_val(bool *used, const Val *v)
 	return used[v->id] = true;
 }
 
-/* One walk from the end; true when it found more.  A state may turn out to be read after its `next` was seen. */
+/* One walk from the end; true when it found more: a state may be seen to be read only after its `next`. */
 static bool mark_uses(bool *used, const Func *f)
 {
 	bool more = false;

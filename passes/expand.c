@@ -112,8 +112,9 @@ static bool read_attributes(Layer *l)
 
 /* ---- operands ------------------------------------------------------------------------------ */
 
-static const char *const operand_name[MAX_OPERANDS] = {"X", "W", "R", "B", "sequence_lens", "initial_h", "initial_c",
-	"P"};
+static const char *const operand_name[MAX_OPERANDS] = {
+	"X", "W", "R", "B", "sequence_lens", "initial_h", "initial_c", "P",
+};
 
 static bool expect(Layer *l, int k, Elem e, int rank, ...)
 {
@@ -222,9 +223,9 @@ static Val *init_of(Cell *c, int k, const char *name)
 
 /* ---- one direction ------------------------------------------------------------------------- */
 
-static Val *keep_while(Cell *c, Val *on, Val *v, Val *otherwise)
+static Val *keep_while(Cell *c, const char *name, Val *on, Val *v, Val *otherwise)
 {
-	return cell_op(c, O_where, 0, v->type, on, v, otherwise);
+	return cell_op(c, O_where, name, v->type, on, v, otherwise);
 }
 
 static Val *add_state(Cell *c, const char *name, Val *init)
@@ -261,9 +262,9 @@ static void build_step(Cell *c, bool want_y)
 			lens = func_param(m, c->f, "lens", lens->type);
 		}
 		Val *on = cell_op(c, O_less, "on", lens->type, k, lens, 0);
-		y = want_y ? keep_while(c, on, c->h1, l->zero) : 0;
-		c->h1 = keep_while(c, on, c->h1, c->h);
-		c->c1 = c->c ? keep_while(c, on, c->c1, c->c) : 0;
+		y = want_y ? keep_while(c, "y", on, c->h1, l->zero) : 0;
+		c->h1 = keep_while(c, "h2", on, c->h1, c->h);
+		c->c1 = c->c ? keep_while(c, "c2", on, c->c1, c->c) : 0;
 		k1 = cell_op(c, c->reverse ? O_sub : O_add, "k1", k->type, k, l->one, 0);
 	}
 	Val *next[2 * MAX_STATES] = {c->h, c->h1};

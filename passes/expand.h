@@ -60,7 +60,8 @@ Val *cell_bias(Cell *c, int first, int n, const char *name);
 Val *cell_init(Cell *c, int k, const char *name);
 Val *layer_ints(Layer *l, const char *name, int32_t v);         /* data i32[1] */
 Val *layer_floats(Layer *l, const char *name, float v);         /* data f32[1] */
-Val *layer_op(Layer *l, OpKind k, const char *name, const Type *t, Val *a, Val *b);     /* an op before l->op */
+/* Ops before l->op. */
+Val *layer_op(Layer *l, OpKind k, const char *name, const Type *t, Val *a, Val *b);
 Val *layer_slice(Layer *l, Val *v, int axis, int at, int n);
 Val *layer_reshape(Layer *l, Val *v, const char *name, int rank, const int32_t *dim);
 const Type *floats(Module *m, int rank, ...);           /* f32 of these dimensions */

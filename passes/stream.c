@@ -11,7 +11,7 @@
 
 static bool refuse(Stream *s, const Op *o, const char *why)
 {
-	const char *name = o->loc.node ? o->loc.node : o->nout ? o->out[0]->name : "?";
+	const char *name = o->loc.node ? o->loc.node : o->callee ? o->callee->name : o->nout ? o->out[0]->name : "?";
 	snprintf(s->why, sizeof s->why, "node '%.80s' (%s) %s", name, op_info[o->kind].name, why);
 	return false;
 }

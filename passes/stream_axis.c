@@ -160,7 +160,7 @@ static bool same_for_all_steps(const Op *o, int k, int a)
 		return false;
 	if (o->kind == O_gather || (o->kind == O_linear && k == 1))
 		return true;
-	if (o->kind == O_matmul && a >= rank - 2)       /* the rows of one operand; those of the other are summed over */
+	if (o->kind == O_matmul && a >= rank - 2)       /* rows of one operand; the other has none there */
 		return true;
 	return at < 0 || t->dim[at] == 1;
 }

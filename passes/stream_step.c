@@ -33,7 +33,8 @@ static Attr *copy_attrs(Arena *a, const Attr *from)
 {
 	Attr *first = 0, **at = &first;
 	for (; from; from = from->next, at = &(*at)->next) {
-		size_t size = from->kind == A_INT ? sizeof(int64_t) : from->kind == A_FLOAT ? sizeof(float) : sizeof(char *);
+		size_t size = from->kind == A_INT ? sizeof *from->v.i
+		              : from->kind == A_FLOAT ? sizeof *from->v.f : sizeof *from->v.s;
 		*at = arena_copy(a, from, sizeof *from);
 		(*at)->v.i = arena_copy(a, from->v.i, size * from->n);
 		(*at)->next = 0;

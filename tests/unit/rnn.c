@@ -1,8 +1,8 @@
 /* test_rnn: random recurrent layers through the whole compiler against rnn_reference.h.
  *
  *	test_rnn [--count N] [--seed S] [--case K] [--exec interp|jit|c] [-v]
- * Each case draws operator, directions, layout, shapes, which operands are there and which of them are known only
- * when the model runs, activation functions and their numbers, clip, and which results are wanted.  It is
+ * Each case draws operator, directions, layout, shapes, which operands are there and which of them are known
+ * only when the model runs, activation functions and their numbers, clip, and which results are wanted.  It is
  * expanded, streamed where that is possible, lowered and run in f32, and must agree with double precision
  * to 1e-5 (relative above 1).  Cases that float cannot follow (within a hair of ThresholdedRelu's jump, or
  * exploding) are drawn again. */

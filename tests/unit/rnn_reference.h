@@ -26,7 +26,7 @@ typedef struct Rnn {
 	const float *x, *w, *r, *b, *h0, *c0, *p;
 	const int *lens;
 	double *y, *yh, *yc;            /* results; all are computed */
-	bool unfit;                     /* float cannot follow: an argument near a jump, or a value that grows large */
+	bool unfit;                     /* float cannot follow: an argument near a jump, a value that grew large */
 } Rnn;
 
 static const int gates_of[] = {4, 3, 1}, acts_of[] = {3, 2, 1};
