@@ -52,6 +52,7 @@ void emit_c_apart(const Module *m, const EmitInfo *info, size_t apart, FILE *f);
 /* c_names.c */
 const char *c_value_name(C *c, const Val *v);           /* of a value that has a name */
 const char *c_value(C *c, const Val *v);                /* name or literal; data: its array */
+const char *c_value_as(C *c, const Val *v, const Type *t);      /* a literal on all lanes of t */
 const char *c_lane(C *c, const Val *v);                 /* lane `lane` of a vector, or the one lane */
 const char *c_reg(C *c, const Type *t);                 /* int32_t, float, w8_t, ... */
 const char *c_class(char klass);                        /* int8_t .. float, of b h w l s */

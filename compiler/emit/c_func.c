@@ -41,7 +41,7 @@ static void yield(C *c, const Op *o, int depth)
 		if (other_carry(o, i, next[i]) >= 0)
 			fprintf(c->f, "%s = %s_next;\n", c_value(c, arg), arg->name);
 		else
-			fprintf(c->f, "%s = %s;\n", c_value(c, arg), c_value(c, next[i]));
+			fprintf(c->f, "%s = %s;\n", c_value(c, arg), c_value_as(c, next[i], arg->type));
 	}
 }
 
@@ -53,7 +53,8 @@ static void loop(C *c, const Op *o, int depth)
 		if (!is_live(c->u, arg))
 			continue;
 		tabs(c, depth);
-		fprintf(c->f, "%s %s = %s;\n", c_reg(c, arg->type), c_value(c, arg), c_value(c, o->in[k + 1]));
+		fprintf(c->f, "%s %s = %s;\n", c_reg(c, arg->type), c_value(c, arg),
+		        c_value_as(c, o->in[k + 1], arg->type));
 	}
 	tabs(c, depth);
 	fprintf(c->f, "for (int32_t %s = 0; %s < %s; %s++) {\n", i, i, c_value(c, o->in[0]), i);

@@ -157,22 +157,27 @@ static const char *literal(C *c, const Val *v)
 	return elem_is_float(v->type->elem) ? c_float(c, v->lit.f) : c_int(c, c_letter(v->type), v->lit.i);
 }
 
-/* A literal of a vector type: the same number on all lanes. */
-static const char *splat(C *c, const Val *v)
+/* The same number on all lanes of a vector type. */
+static const char *splat(C *c, const Val *v, const Type *t)
 {
 	const char *one = literal(c, v), *all = one;
-	for (int i = 1; i < v->type->lanes; i++)
+	for (int i = 1; i < t->lanes; i++)
 		all = arena_printf(c->arena, "%s, %s", all, one);
-	return arena_printf(c->arena, "(%s){{%s}}", c_reg(c, v->type), all);
+	return arena_printf(c->arena, "(%s){{ %s }}", c_reg(c, t), all);
 }
 
 const char *c_value(C *c, const Val *v)
+{
+	return c_value_as(c, v, v->type);
+}
+
+const char *c_value_as(C *c, const Val *v, const Type *t)
 {
 	if (v->data)
 		return arena_printf(c->arena, "d_%s", v->data->name);
 	if (v->name)
 		return c_value_name(c, v);
-	return v->type->lanes > 1 ? splat(c, v) : literal(c, v);
+	return t->lanes > 1 ? splat(c, v, t) : literal(c, v);
 }
 
 const char *c_lane(C *c, const Val *v)
