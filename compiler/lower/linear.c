@@ -68,6 +68,18 @@ static Data *row_data(Lower *l, const char *name, Elem e, int32_t M)
 	return data_new(l->m, name, type_tensor(l->m, e, 1, &M));
 }
 
+/* Every body makes its own fin; what they need of data is shared. */
+static Data *shared_rows(Lower *l, const char *name, Elem e, int32_t M, const void *bytes)
+{
+	const Type *t = type_tensor(l->m, e, 1, &M);
+	each_data(d, l->m)
+		if (d->type == t && !strncmp(d->name, name, strlen(name)) && !memcmp(d->bytes, bytes, d->size))
+			return d;
+	Data *d = row_data(l, name, e, M);
+	memcpy(d->bytes, bytes, d->size);
+	return d;
+}
+
 static Val *load_row(Frame *fr, Data *d, Val *i, int lanes)
 {
 	return e_op(fr, O_load, type_reg(fr->l->m, E_i32, lanes), 2, val_data(fr->l->m, d), i);
@@ -87,11 +99,12 @@ static bool fin_shift(Frame *fr, const Linear *n, Num *acc, Val *i, int lanes)
 	double bound = ldexp(fmax(-acc->lo, acc->hi), left) + ldexp(1, hi + left - 1);
 	if (bound >= 2147483648.0 || acc->v->type->elem == E_i64 || hi + left > 30)
 		return false;
-	Data *d = row_data(fr->l, arena_printf(fr->l->m->arena, "%s_shift", n->name), E_u8, (int32_t)n->M);
+	uint8_t *count = NEWN(fr->l->m->arena, uint8_t, n->M);
 	for (int64_t r = 0; r < n->M; r++) {
 		exact_log2(n->ratio[r], &e);
-		((uint8_t *)d->bytes)[r] = (uint8_t)(left - e);
+		count[r] = (uint8_t)(left - e);
 	}
+	Data *d = shared_rows(fr->l, arena_printf(fr->l->m->arena, "%s_shift", n->name), E_u8, (int32_t)n->M, count);
 	const Type *w = type_reg(fr->l->m, E_i32, lanes);
 	Val *s = load_row(fr, d, i, lanes), *v = acc->v;
 	if (left)
@@ -112,9 +125,10 @@ static void fin_multiply(Frame *fr, const Linear *n, Num *acc, Val *i, int lanes
 	int shift = 30 - ilogb(most), room = 61 - ilogb(fmax(bound, 1) * most);
 	shift = shift < room ? shift : room;
 	shift = shift < 1 ? 1 : shift > 61 ? 61 : shift;
-	Data *d = row_data(fr->l, arena_printf(fr->l->m->arena, "%s_mul", n->name), E_i32, (int32_t)n->M);
+	int32_t *m = NEWN(fr->l->m->arena, int32_t, n->M);
 	for (int64_t r = 0; r < n->M; r++)
-		((int32_t *)d->bytes)[r] = (int32_t)floor(ldexp(n->ratio[r], shift) + 0.5);
+		m[r] = (int32_t)floor(ldexp(n->ratio[r], shift) + 0.5);
+	Data *d = shared_rows(fr->l, arena_printf(fr->l->m->arena, "%s_mul", n->name), E_i32, (int32_t)n->M, m);
 	const Type *t = type_reg(fr->l->m, E_i64, lanes);
 	Val *mul = load_row(fr, d, i, lanes), *p;
 	if (acc->v->type->elem == E_i64)
@@ -156,7 +170,22 @@ Func *linear_fin(Lower *l, const Linear *n, int lanes)
 
 /* ---- one op ---------------------------------------------------------------------------------------------- */
 
-typedef struct { Func *f; Access x, b, y; Val *W; bool addend; } RowCall;
+typedef struct { Func *f; Access x, b, y; Val *W; bool addend; int64_t padded; } RowCall;
+
+/* The row with zeros behind it, for kernels that read whole quads. */
+static Val *padded_row(Frame *fr, Val *row, int64_t n)
+{
+	int32_t K = row->type->dim[0], dim = (int32_t)n;
+	const Type *t = type_tensor(fr->l->m, row->type->elem, 1, &dim);
+	const Type *part = type_tensor(fr->l->m, row->type->elem, 1, &K);
+	Access all = access_whole(fr, e_alloc(fr, "row", t), t);
+	e_copy(fr, access_whole(fr, row, part), access_slice(all, part, 0, (Index){0}, 1));
+	for (int64_t k = K; k < n; k++) {
+		Val *at = e_w(fr, k);
+		access_store(fr, &all, &at, e_w(fr, 0));
+	}
+	return all.base;
+}
 
 static Val *row_of(Frame *fr, const Access *a, Val *const *idx)
 {
@@ -166,7 +195,10 @@ static Val *row_of(Frame *fr, const Access *a, Val *const *idx)
 static void call_row(Frame *fr, Val *const *idx, void *arg)
 {
 	RowCall *c = arg;
-	Val *in[4] = {row_of(fr, &c->x, idx), c->W, c->addend ? row_of(fr, &c->b, idx) : access_ref(fr, c->b),
+	Val *x = row_of(fr, &c->x, idx);
+	if (c->padded > x->type->dim[0])
+		x = padded_row(fr, x, c->padded);
+	Val *in[4] = {x, c->W, c->addend ? row_of(fr, &c->b, idx) : access_ref(fr, c->b),
 	              row_of(fr, &c->y, idx)};
 	e_call(fr, c->f, 4, in);
 }
@@ -217,7 +249,7 @@ void lower_linear(Frame *fr, Op *o)
 		}
 		n.bound = accumulator_bound(&n);
 		n.wide = n.bound >= 2147483648.0 || (b && b->type->elem == E_i64);
-		c.f = linear_kernel(fr, &n, &c.W);
+		c.f = linear_kernel(fr, &n, &c.W, &c.padded);
 	}
 	if (!c.f) {
 		fr->failed = true;

@@ -19,9 +19,16 @@ typedef struct {
 int64_t data_int(const Data *d, int64_t i);             /* element i of integer data */
 /* acc, row -> stored result; on `lanes` rows at a time. */
 Func *linear_fin(Lower *l, const Linear *n, int lanes);
+/* How cells of the x86 bodies lie (pack.c). */
+typedef struct { int rows; int64_t M, quads, groups, singles, group_bytes, cell_bytes, bytes; } Cells;
+Cells cells_of(const Data *W, int bits);
+Data *pack_cells(Lower *l, const Data *W, int bits);
+/* linear_x86.c: the kernel in cells, or 0 when the op is none for them; *padded: columns x must have. */
+Func *cells_kernel(Frame *fr, const Linear *n, Val **W, int64_t *padded);
 /* linear_kernels.c: the kernel for these types and this body; *W becomes the packed weights.  Kernel
- * signature: (x row, packed W, b row, y row). 0 with a fault in l->d. */
-Func *linear_kernel(Frame *fr, const Linear *n, Val **W);
+ * signature: (x row, packed W, b row, y row); *padded: how long a row of x it reads, zeros behind K.
+ * 0 with a fault in l->d. */
+Func *linear_kernel(Frame *fr, const Linear *n, Val **W, int64_t *padded);
 /* pack.c: weights as kernels read them; the same packed data for the same source data. */
 Data *pack_bits(Lower *l, const Data *W, int bits);     /* rows of `bits`-wide fields, low bits first, u8[M, bytes+1] */
 Data *pack_plain(Lower *l, const Data *W);              /* i8 or i16 elements as they are */

@@ -24,9 +24,13 @@ static Func *row_kernel(Frame *fr, const Linear *n, const char *kernel, const Da
 	return kernel_get(l, kernel, l->isa, NSYM, sym);
 }
 
-Func *linear_kernel(Frame *fr, const Linear *n, Val **W)
+Func *linear_kernel(Frame *fr, const Linear *n, Val **W, int64_t *padded)
 {
 	Lower *l = fr->l;
+	Func *cells = cells_kernel(fr, n, W, padded);
+	if (cells || diag_errors(l->d))
+		return cells;
+	*padded = n->K;
 	int bits = elem_bits(n->W->type->elem);
 	bool long_bias = n->b && n->b->type->elem == E_i64;
 	Func *fin = linear_fin(l, n, 1);

@@ -39,3 +39,54 @@ Data *pack_bits(Lower *l, const Data *W, int bits)
 		}
 	return d;
 }
+
+/* ---- cells of the x86 bodies: 16 rows (4 bits: 32) by 4 columns ---------------------------------------------------------
+ * Groups of 64 rows, for each k-quad 4 (2) cells of 64 bytes; then single cells for the rest, the last of which ends with
+ * the last row and may repeat some.  Columns are padded to whole quads with zeros. */
+
+static uint8_t field(const Data *W, int64_t row, int64_t k, int bits)
+{
+	int64_t K = W->type->dim[1], w = k < K ? data_int(W, row * K + k) : 0;
+	return bits == 4 ? (uint8_t)(w + 8) : (uint8_t)w;
+}
+
+static uint8_t *cell(uint8_t *p, const Data *W, int64_t row, int64_t k4, int bits)
+{
+	for (int r = 0; r < 16; r++)
+		for (int j = 0; j < 4; j++)
+			*p++ = bits == 8 ? field(W, row + r, 4 * k4 + j, 8)
+			                 : (uint8_t)(field(W, row + r, 4 * k4 + j, 4) | field(W, row + r + 16, 4 * k4 + j, 4) << 4);
+	return p;
+}
+
+Cells cells_of(const Data *W, int bits)
+{
+	Cells c = {.rows = bits == 8 ? 16 : 32, .M = W->type->dim[0], .quads = (W->type->dim[1] + 3) / 4};
+	c.groups = c.M / 64;
+	c.singles = (c.M - 64 * c.groups + c.rows - 1) / c.rows;
+	c.group_bytes = (int64_t)64 * c.quads * (64 / c.rows);
+	c.cell_bytes = (int64_t)64 * c.quads;
+	c.bytes = c.groups * c.group_bytes + c.singles * c.cell_bytes;
+	return c;
+}
+
+Data *pack_cells(Lower *l, const Data *W, int bits)
+{
+	Cells c = cells_of(W, bits);
+	int32_t n = (int32_t)c.bytes;
+	bool made;
+	Data *d = fresh(l, arena_printf(l->m->arena, "%s_c%d", W->name, bits), bits == 8 ? E_i8 : E_u8, 1, &n, &made);
+	uint8_t *p = d->bytes;
+	if (!made)
+		return d;
+	for (int64_t g = 0; g < c.groups; g++)
+		for (int64_t k = 0; k < c.quads; k++)
+			for (int i = 0; i < 64 / c.rows; i++)
+				p = cell(p, W, 64 * g + c.rows * i, k, bits);
+	for (int64_t i = 0; i < c.singles; i++) {
+		int64_t row = 64 * c.groups + c.rows * i, last = c.M - c.rows;
+		for (int64_t k = 0; k < c.quads; k++)
+			p = cell(p, W, row < last ? row : last, k, bits);
+	}
+	return d;
+}
