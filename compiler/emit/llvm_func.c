@@ -87,6 +87,13 @@ LLVMValueRef llvm_value(Llvm *e, const Val *v)
 	return is_literal(v) ? literal(e, v) : e->val[v->id];
 }
 
+/* v where t is wanted: a one-lane carry of a vector stands for all lanes. */
+static LLVMValueRef spread(Llvm *e, const Val *v, const Type *t)
+{
+	LLVMValueRef x = llvm_value(e, v);
+	return t->lanes > 1 && LLVMGetTypeKind(LLVMTypeOf(x)) != LLVMVectorTypeKind ? llvm_splat(e, x, t->lanes) : x;
+}
+
 LLVMValueRef llvm_intrinsic(Llvm *e, const char *name, LLVMTypeRef overload0, LLVMTypeRef overload1,
                             int n, LLVMValueRef *arg)
 {
@@ -212,7 +219,7 @@ static void loop(Llvm *e, const Op *o)
 	const Val *count = o->in[0];
 	bool known = is_literal(count);
 	for (int i = 0; i < n; i++)
-		e->val[o->out[i]->id] = llvm_value(e, o->in[i + 1]);
+		e->val[o->out[i]->id] = spread(e, o->in[i + 1], o->out[i]->type);
 	if (known && count->lit.i <= 0)
 		return;
 	LLVMValueRef limit = llvm_value(e, count), zero = llvm_int(e->i32, 0), next, *end = calloc((size_t)n + 1, sizeof *end);
@@ -230,7 +237,7 @@ static void loop(Llvm *e, const Op *o)
 	LLVMSetNUW(next, 1);
 	latch = LLVMGetInsertBlock(e->b);
 	for (int i = 0; i < n; i++) {
-		end[i] = llvm_value(e, o->body->last->in[i]);
+		end[i] = spread(e, o->body->last->in[i], o->out[i]->type);
 		LLVMAddIncoming(e->val[o->body->arg[i + 1]->id], &end[i], &latch, 1);
 	}
 	LLVMAddIncoming(counter, &next, &latch, 1);
