@@ -1,61 +1,149 @@
-/* account.c: how much a module holds. */
+/* account.c: how much a module holds, and how much it computes. */
 #include "driver/driver.h"
 #include "util/mem.h"
 
 #include <stdlib.h>
+#include <string.h>
 
-typedef struct { const Data **d; int n; } Set;
+typedef struct { const void **p; int n; } Set;
 
-static void set_add(Set *s, const Data *d)
+/* false: it was there already */
+static bool set_add(Set *s, const void *p)
 {
 	for (int i = 0; i < s->n; i++)
-		if (s->d[i] == d)
-			return;
-	s->d = mem_grow(s->d, sizeof *s->d * (size_t)(s->n + 1));
-	s->d[s->n++] = d;
+		if (s->p[i] == p)
+			return false;
+	s->p = mem_grow(s->p, sizeof *s->p * (size_t)(s->n + 1));
+	s->p[s->n++] = p;
+	return true;
 }
 
-static void collect_block(const Block *b, Set *s)
+typedef struct { Set data, funcs; } Use;
+
+static void use_func(const Func *f, Use *u);
+
+static void use_block(const Block *b, Use *u)
 {
 	each_op(o, b) {
 		for (int i = 0; i < o->nin; i++)
 			if (o->in[i] && o->in[i]->data)
-				set_add(s, o->in[i]->data);
+				set_add(&u->data, o->in[i]->data);
 		if (o->body)
-			collect_block(o->body, s);
+			use_block(o->body, u);
+		if (o->callee)
+			use_func(o->callee, u);
 	}
 }
 
-/* The data that functions read: operands and initial states. */
-static Set used_data(const Module *m)
+static void use_func(const Func *f, Use *u)
 {
-	Set s = {0};
-	each_func(f, m) {
-		collect_block(&f->body, &s);
-		for (int i = 0; i < f->nstate; i++)
-			if (f->init[i])
-				set_add(&s, f->init[i]);
-	}
-	return s;
+	if (!set_add(&u->funcs, f))
+		return;
+	use_block(&f->body, u);
+	for (int i = 0; i < f->nstate; i++)
+		if (f->init[i])
+			set_add(&u->data, f->init[i]);
+}
+
+static int64_t bytes_of(Use *u)
+{
+	int64_t n = 0;
+	for (int i = 0; i < u->data.n; i++)
+		n += (int64_t)((const Data *)u->data.p[i])->size;
+	free(u->data.p), free(u->funcs.p);
+	return n;
 }
 
 int64_t used_bytes(const Module *m)
 {
-	Set s = used_data(m);
-	int64_t n = 0;
-	for (int i = 0; i < s.n; i++)
-		n += (int64_t)s.d[i]->size;
-	free(s.d);
-	return n;
+	Use u = {0};
+	each_func(f, m)
+		use_func(f, &u);
+	return bytes_of(&u);
+}
+
+int64_t portable_bytes(const Module *m)
+{
+	Use u = {0};
+	each_func(f, m)
+		if (!strcmp(f->name, "reset") || !strcmp(f->name, "step_portable") || !strcmp(f->name, "run_portable"))
+			use_func(f, &u);
+	return u.funcs.n ? bytes_of(&u) : used_bytes(m);
 }
 
 int64_t count_parameters(const Module *m)
 {
-	Set s = used_data(m);
+	Use u = {0};
 	int64_t n = 0;
-	for (int i = 0; i < s.n; i++)
-		if (s.d[i]->type->elem == E_f32 || s.d[i]->type->quant)
-			n += type_count(s.d[i]->type, 1);
-	free(s.d);
+	each_func(f, m)
+		use_func(f, &u);
+	for (int i = 0; i < u.data.n; i++) {
+		const Data *d = u.data.p[i];
+		if (d->type->elem == E_f32 || d->type->quant)
+			n += type_count(d->type, 1);
+	}
+	free(u.data.p), free(u.funcs.p);
 	return n;
+}
+
+bool takes_any_steps(const Module *m)
+{
+	for (const Port *p = m->in; p; p = p->next)
+		if (type_has_t(p->type))
+			return true;
+	return false;
+}
+
+/* ---- multiply-accumulates ------------------------------------------------------------------------ */
+
+static int64_t func_macs(const Func *f);
+
+static int last_dim(const Val *v)
+{
+	return v->type->rank ? v->type->dim[v->type->rank - 1] : 1;
+}
+
+/* How often a scan calls its step at T = 1: the length of its first sequence. */
+static int64_t scan_length(const Op *o)
+{
+	const Attr *axis = attr_find(o, "axis");
+	int at = axis && axis->n ? (int)axis->v.i[0] : 0;
+	if (attr_int(o, "seq", 0) < 1 || at >= o->in[0]->type->rank)
+		return 1;
+	int32_t n = o->in[0]->type->dim[at];
+	return n == DIM_T ? 1 : n;
+}
+
+int64_t op_macs(const Op *o)
+{
+	switch (o->kind) {
+	case O_linear:
+	case O_matmul:
+		return type_count(o->out[0]->type, 1) * last_dim(o->in[0]);
+	case O_lstm:
+	case O_gru:
+	case O_rnn: {   /* every element of W and R once for each row of the input */
+		int64_t rows = type_count(o->in[0]->type, 1) / last_dim(o->in[0]);
+		return rows * (type_count(o->in[1]->type, 1) + type_count(o->in[2]->type, 1));
+	}
+	case O_scan:
+		return scan_length(o) * func_macs(o->callee);
+	case O_call:
+		return func_macs(o->callee);
+	}
+	return 0;
+}
+
+static int64_t func_macs(const Func *f)
+{
+	int64_t n = 0;
+	each_op(o, &f->body)
+		n += op_macs(o);
+	return n;
+}
+
+int64_t count_macs(const Module *m)
+{
+	const Func *f = func_find(m, "main");
+	return f && m->level == L_TENSOR ? func_macs(f) : 0;
 }

@@ -7,19 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A model without T takes a whole sequence at a call: one step. */
-static bool takes_any_steps(const Module *m)
-{
-	for (const Port *p = m->in; p; p = p->next)
-		if (type_has_t(p->type))
-			return true;
-	return false;
-}
-
 static bool emit(const Command *c, const OutputForm *form, Module *m, Diag *d)
 {
 	EmitInfo info = {
-		.steps = takes_any_steps(m) ? 0 : 1,
+		.steps = takes_any_steps(m) ? 0 : 1,    /* without T a whole sequence is one step */
 		.source = strcmp(c->arg[0], "-") ? path_base(c->arg[0]) : "standard input",
 		.target = c->opt.target,
 		.cpu = c->opt.cpu,

@@ -46,10 +46,13 @@ void help_command(const CommandRow *row, FILE *f);
 Module *model_read(const char *path, const Options *opt, Diag *d);
 char *model_name(const char *path);             /* "kws" of "models/kws.onnx" */
 
-/* account.c: what a module is made of */
-typedef struct { int64_t parameters, data_bytes; } Account;
-int64_t count_parameters(const Module *m);      /* elements of the constants of a tensor-level module */
+/* account.c: how much a module holds */
+int64_t count_parameters(const Module *m);      /* numbers in the constants of a tensor-level module */
 int64_t used_bytes(const Module *m);            /* bytes of the data that functions use */
+int64_t portable_bytes(const Module *m);        /* the same without what only bodies for one instruction set use */
+int64_t count_macs(const Module *m);            /* multiply-accumulates of @main at T = 1 */
+int64_t op_macs(const Op *o);
+bool takes_any_steps(const Module *m);          /* an input has a T */
 
 int command_compile(const Command *c, Diag *d);
 int command_run(const Command *c, Diag *d);

@@ -1,9 +1,7 @@
 /* passes.c: `gatefold passes`: the pipeline. */
 #include "driver/driver.h"
 #include "passes/passes.h"
-
-#include <cjson/cJSON.h>
-#include <stdlib.h>
+#include "util/json.h"
 
 static const char *level_name(Level l)
 {
@@ -21,10 +19,7 @@ static void print_json(void)
 		cJSON_AddStringToObject(row, "doc", passes[i].doc);
 		cJSON_AddItemToArray(list, row);
 	}
-	char *text = cJSON_Print(list);
-	puts(text);
-	free(text);
-	cJSON_Delete(list);
+	json_finish(list);
 }
 
 int command_passes(const Command *c, Diag *d)

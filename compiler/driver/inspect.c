@@ -1,0 +1,212 @@
+/* inspect.c: `gatefold inspect MODEL`: what a model is made of and what it will need.
+ *
+ * Layers come from the model as imported; formats and constants from the last tensor-level stage; RAM and
+ * flash from the loops. */
+#include "driver/driver.h"
+#include "passes/passes.h"
+#include "util/json.h"
+#include "util/mem.h"
+
+#include <string.h>
+
+typedef struct {
+	const Command *c;
+	cJSON *json;            /* 0: plain text */
+} Report;
+
+/* "i8 Q2.5" for powers of two, "i8 * 0.0123" for other scales, "i4 * rows", else the type itself */
+static const char *format_text(const Type *t, char *buf, size_t n)
+{
+	const Quant *q = t->quant;
+	int exponent;
+	if (!q)
+		snprintf(buf, n, "%s", elem_name(t->elem));
+	else if (q->rows)
+		snprintf(buf, n, "%s * rows", elem_name(q->elem));
+	else if (is_pow2(q->scale, &exponent) && !q->zero && !q->book)
+		snprintf(buf, n, "%s Q%d.%d", elem_name(q->elem), elem_bits(q->elem) - 1 + exponent, -exponent);
+	else
+		snprintf(buf, n, "%s * %.4g", elem_name(q->elem), q->scale);
+	return buf;
+}
+
+static const char *dims_text(const Type *t, char *buf, size_t n)
+{
+	size_t k = (size_t)snprintf(buf, n, "[");
+	for (int i = 0; i < t->rank && k < n; i++) {
+		k += (size_t)snprintf(buf + k, n - k, "%s", i ? "," : "");
+		if (k < n)
+			k += t->dim[i] == DIM_T ? (size_t)snprintf(buf + k, n - k, "T")
+			                        : (size_t)snprintf(buf + k, n - k, "%d", t->dim[i]);
+	}
+	if (k < n)
+		snprintf(buf + k, n - k, "]");
+	return buf;
+}
+
+/* ---- layers ---------------------------------------------------------------------------------------- */
+
+static bool is_layer(const Op *o)
+{
+	return o->kind == O_lstm || o->kind == O_gru || o->kind == O_rnn || o->kind == O_linear || o->kind == O_matmul ||
+	       o->kind == O_gather || o->kind == O_scan || o->kind == O_call;
+}
+
+static int64_t op_parameters(const Op *o)
+{
+	int64_t n = 0;
+	for (int i = 0; i < o->nin; i++)
+		if (o->in[i] && o->in[i]->data)
+			n += type_count(o->in[i]->data->type, 1);
+	return n;
+}
+
+static void layer(Report *r, const Op *o)
+{
+	char in[128] = "", out[128] = "";
+	const char *name = o->loc.node ? o->loc.node : o->nout && o->out[0] && o->out[0]->name ? o->out[0]->name : "";
+	if (o->nin && o->in[o->kind == O_gather])
+		dims_text(o->in[o->kind == O_gather]->type, in, sizeof in);
+	if (o->nout && o->out[0])
+		dims_text(o->out[0]->type, out, sizeof out);
+	if (!r->json) {
+		printf("  %-8s %-14s -> %-14s %11lld %11lld  %s\n", op_info[o->kind].name, in, out, (long long)op_parameters(o),
+		       (long long)op_macs(o), name);
+		return;
+	}
+	cJSON *row = cJSON_CreateObject();
+	cJSON_AddStringToObject(row, "op", op_info[o->kind].name);
+	cJSON_AddStringToObject(row, "node", name);
+	cJSON_AddStringToObject(row, "in", in);
+	cJSON_AddStringToObject(row, "out", out);
+	cJSON_AddNumberToObject(row, "parameters", (double)op_parameters(o));
+	cJSON_AddNumberToObject(row, "macs", (double)op_macs(o));
+	cJSON_AddItemToArray(cJSON_GetObjectItem(r->json, "layers"), row);
+}
+
+static void layers(Report *r, const Module *m)
+{
+	const Func *f = func_find(m, "main");
+	int others = 0;
+	if (r->json)
+		cJSON_AddArrayToObject(r->json, "layers");
+	else
+		printf("layers\n  %-8s %-14s    %-14s %11s %11s\n", "", "in", "out", "parameters", "MACs/step");
+	if (!f || m->level != L_TENSOR)
+		return;
+	each_op(o, &f->body) {
+		if (is_layer(o))
+			layer(r, o);
+		else
+			others += o->kind != O_ret && o->kind != O_next;
+	}
+	if (!r->json && others)
+		printf("  and %d others\n", others);
+}
+
+/* ---- formats ----------------------------------------------------------------------------------------- */
+
+static void described(Report *r, const char *list, const char *name, const Type *t, int64_t bytes)
+{
+	char dims[128], format[64];
+	dims_text(t, dims, sizeof dims);
+	format_text(t, format, sizeof format);
+	if (!r->json) {
+		printf("  %-22s %-16s %-14s", name, dims, format);
+		printf(bytes ? " %10lld bytes\n" : "\n", (long long)bytes);
+		return;
+	}
+	cJSON *row = cJSON_CreateObject();
+	cJSON_AddStringToObject(row, "name", name);
+	cJSON_AddStringToObject(row, "shape", dims);
+	cJSON_AddStringToObject(row, "format", format);
+	if (bytes)
+		cJSON_AddNumberToObject(row, "bytes", (double)bytes);
+	cJSON_AddItemToArray(cJSON_GetObjectItem(r->json, list), row);
+}
+
+static void begin(Report *r, const char *list)
+{
+	if (r->json)
+		cJSON_AddArrayToObject(r->json, list);
+	else
+		printf("%s\n", list);
+}
+
+/* Bytes of a constant when its elements are packed. */
+static int64_t packed_size(const Type *t)
+{
+	return (type_count(t, 1) * elem_bits(t->elem) + 7) / 8;
+}
+
+static void formats(Report *r, const Module *m)
+{
+	begin(r, "inputs");
+	for (const Port *p = m->in; p; p = p->next)
+		described(r, "inputs", p->name, p->type, 0);
+	begin(r, "outputs");
+	for (const Port *p = m->out; p; p = p->next)
+		described(r, "outputs", p->name, p->type, 0);
+	begin(r, "constants");
+	each_data(data, m)
+		described(r, "constants", data->name, data->type, packed_size(data->type));
+	begin(r, "states");
+	each_func(f, m)
+		for (int i = 0; i < f->nstate; i++) {
+			char *name = text_new("%s.%s", f->name, f->state[i]->name);
+			described(r, "states", name, f->state[i]->type, 0);
+			free(name);
+		}
+}
+
+/* ---- sums ------------------------------------------------------------------------------------------- */
+
+static void number(Report *r, const char *key, const char *text, int64_t v)
+{
+	if (r->json)
+		cJSON_AddNumberToObject(r->json, key, (double)v);
+	else
+		printf("%-34s %12lld\n", text, (long long)v);
+}
+
+static bool inspect(Report *r, Module *m, Diag *d)
+{
+	const Options *opt = &r->c->opt;
+	int64_t parameters = count_parameters(m), macs;
+	layers(r, m);
+	if (!passes_run(m, opt, "quantize", d))
+		return false;
+	macs = count_macs(m);
+	formats(r, m);
+	if (!passes_run(m, opt, 0, d))
+		return false;
+	number(r, "parameters", "parameters", parameters);
+	number(r, "macs", "MACs per step", macs);
+	number(r, "flash_bytes", "flash: weights and tables, bytes", portable_bytes(m));
+	number(r, "state_bytes", "RAM: state, bytes", m->state_size);
+	number(r, "scratch_bytes", "RAM: scratch, bytes", m->scratch_size);
+	number(r, "scratch_bytes_per_step", "RAM: scratch for each step, bytes", m->scratch_step);
+	return true;
+}
+
+int command_inspect(const Command *c, Diag *d)
+{
+	Report r = {.c = c};
+	Module *m = model_read(c->arg[0], &c->opt, d);
+	if (!m)
+		return EXIT_REFUSED;
+	if (c->opt.json) {
+		r.json = cJSON_CreateObject();
+		cJSON_AddStringToObject(r.json, "model", c->arg[0]);
+		cJSON_AddStringToObject(r.json, "name", m->name);
+	} else {
+		printf("model %s\n", m->name);
+	}
+	bool good = inspect(&r, m, d);
+	if (r.json && good)
+		json_finish(r.json);
+	else
+		cJSON_Delete(r.json);
+	module_free(m);
+	return good ? EXIT_DONE : EXIT_REFUSED;
+}
