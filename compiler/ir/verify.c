@@ -241,7 +241,7 @@ static bool verify_all(Verify *v)
 	}
 	v->f = 0;
 	v->o = 0;
-	return check_ports(v) && verify_entries(v);
+	return check_ports(v) && verify_writes(v) && verify_entries(v);
 }
 
 bool module_verify(const Module *m, char *err, size_t nerr)

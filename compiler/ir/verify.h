@@ -23,6 +23,8 @@ bool fault(Verify *v, const char *fmt, ...) __attribute__((format(printf, 2, 3))
 
 bool verify_func(Verify *v, const Func *f);             /* verify_func.c */
 bool verify_calls(Verify *v);                           /* verify_calls.c */
+size_t func_index(const Verify *v, const Func *f);      /* in v->funcs */
+bool verify_writes(Verify *v);                          /* verify_writes.c */
 bool verify_tensor_op(Verify *v, const Op *o);          /* verify_tensor.c */
 bool verify_loop_op(Verify *v, const Op *o, const Op *loop);    /* verify_loop.c; loop: the for around o */
 bool verify_entries(Verify *v);                         /* verify_entry.c */

@@ -13,7 +13,7 @@ typedef struct {
 	int depth;
 } Walk;
 
-static size_t func_index(const Verify *v, const Func *f)
+size_t func_index(const Verify *v, const Func *f)
 {
 	size_t lo = 0, hi = v->nfuncs;
 	while (hi - lo > 1) {

@@ -61,7 +61,7 @@ static bool check_element(Verify *v, const Op *o, int n, int *gather)
 {
 	Val *const *index = o->in + o->nin - n;
 	*gather = 1;
-	if (o->nin < 1 || !is_memory(o->in[0]))
+	if (!is_memory(o->in[0]))
 		return fault(v, "operand 1 is no reference");
 	const Type *t = o->in[0]->type;
 	if (n != t->rank)
@@ -108,20 +108,10 @@ static bool check_access(Verify *v, const Op *o, const Val *x, int nindex)
 	return true;
 }
 
-static const Data *root_data(const Val *x)
-{
-	while (x->def && x->def->kind == O_view && x->def->nin)
-		x = x->def->in[0];
-	return x->data;
-}
-
 static bool check_store(Verify *v, const Op *o)
 {
 	if (o->nout || o->nin < 2)
 		return fault(v, "has a reference, indices, a value and no result");
-	const Data *d = root_data(o->in[0]);
-	if (d)
-		return fault(v, "$%s is constant", d->name);
 	return check_access(v, o, o->in[1], o->nin - 2);
 }
 
@@ -130,8 +120,8 @@ static bool check_store(Verify *v, const Op *o)
 static bool check_view(Verify *v, const Op *o)
 {
 	int gather;
-	if (o->nout != 1 || o->out[0]->type->form != T_REF)
-		return fault(v, "the result is one reference");
+	if (o->nin < 1 || o->nout != 1 || o->out[0]->type->form != T_REF)
+		return fault(v, "has a reference and another one as result");
 	if (!check_element(v, o, o->nin - 1, &gather))
 		return false;
 	Elem from = memory_elem(o->in[0]->type), to = o->out[0]->type->elem;

@@ -84,6 +84,10 @@ static const char loop_text[] =
 	"\t\tyield %m, %g\n"
 	"\t}\n"
 	"\t%v =b16 load %x[0]\n"
+	"\t%long =&i64[2,3] alloc\n"
+	"\tstore %long[1, 2], 9223372036854775807\n"
+	"\t%wide =&i32[2,8] alloc\n"
+	"\tstore %wide[1, 0], %p\n"
 	"\t%d =w4 orw 0, 0\n"
 	"\t%u =w4 dp4 %d, %v, %v\n"
 	"}\n";
@@ -298,6 +302,9 @@ static void verify_errors(void **state)
 		{ 1, F("%x &i8[4]", "", "%y =w load %x[0, 0]\n"), "2 indices, but the reference has 1 dimensions" },
 		{ 1, F("%x &i8[4]", "", "%y =w load %x[4]\n"), "index 1 is 4, outside of 0 .. 3" },
 		{ 1, F("%x &i8[4]", "", "%y =l load %x[0]\n"), "memory of i8 does not go with a register l" },
+		{ 1, F("%x &i8[4], %y l", "", "store %x[0], %y\n"), "memory of i8 does not go with a register l" },
+		{ 1, F("%x &i8[4,2]", "", "store %x[0], 5\n"), "1 indices, but the reference has 2 dimensions" },
+		{ 1, F("%x &i8[4,2]", "", "store %x[3, 2], 5\n"), "index 2 is 2, outside of 0 .. 1" },
 		{ 1, F("%x &i16[64]", "", "%y =b8 load %x[0]\n"), "memory of i16 does not go" },
 		{ 1, F("%x &i16[64], %i w4", "", "%y =w8 load %x[%i]\n"), "4 indices for 8 lanes" },
 		{ 1, F("%x &i16[64]", "", "%y =&i32[4] view %x[0]\n"), "cannot be seen as i32" },
@@ -305,7 +312,11 @@ static void verify_errors(void **state)
 		{ 1, F("%x &i8[T]", "", ""), "the function's last parameter is not %T w" },
 		{ 1, "data $d i8[4] = 0\n" F("", "", "store $d[0], 1\n"), "$d is constant" },
 		{ 1, "data $d i8[4] = 0\n" F("", "", "%v =&i8[2] view $d[1]\nstore %v[0], 1\n"), "$d is constant" },
+		{ 1, "data $d i8[4] = 0\n" F("", "", "call @g, $d\n") "func @g(%x &i8[4]) {\n%v =&i8[2] view %x[1]\n"
+		  "store %v[0], 1\n}\n", "@f: call: $d is constant, but is stored to" },
 		{ 1, F("", "", "%a =w for %i < 3 carry %s = 0 {\n}\n"), "does not end with yield" },
+		{ 1, "data $d i8[4] = 0\n" F("", "", "call @g, $d\n") "func @g(%x &i8[4]) {\n%v =&i8[2] view %x[1]\n"
+		  "store %v[0], 1\n}\n", "@f: call: $d is constant, but is stored to" },
 		{ 1, F("", "", "%a =w for %i < 3 carry %s = 0 {\nyield %i, %i\n}\n"), "2 values for 1 carries" },
 		{ 1, F("%x w4", "", "%a =w for %i < 3 carry %s = %x {\nyield %i\n}\n"), "first value 1 is w4" },
 		{ 1, F("%x &i8[4]", "", "call @g, %x\n") "func @g(%x &i8[5]) {}", "argument 1 is &i8[4], but %x of @g is &i8[5]" },
