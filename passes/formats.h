@@ -17,7 +17,7 @@ typedef struct { int bits; bool rows, real; } WeightRule;
 void weights_quantize(Module *m, Data *d, WeightRule rule);
 /* Store d (f32) on a given grid: type and scales are q's; saturates. */
 void data_quantize(Module *m, Data *d, const Quant *q);
-double data_most(const Data *d);                /* greatest magnitude of an f32 datum; NaN if one is not finite */
+double data_most(const Data *d);                /* greatest magnitude of f32 data; NaN: one is not finite */
 void data_range(const Data *d, double *lo, double *hi);
 
 #endif

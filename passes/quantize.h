@@ -48,7 +48,8 @@ typedef struct Node {           /* a value of a function, or a result a function
 	/* of a group, at its root */
 	bool ranged, reported;
 	bool cell_state, free_state;    /* holds a state; one that no linear reads (c) */
-	double lo, hi;
+	bool seen;              /* the range was observed, not guaranteed */
+	double lo, hi, bound;   /* bound: of the magnitude, from the operands' ranges; 0: none */
 	const Quant *narrow;    /* its copy for the inputs of linears, where the class is wider */
 } Node;
 
@@ -70,7 +71,7 @@ typedef struct Quantizer {
 	Diag *d;
 	int nfunc, n, nlink;
 	Func **func;
-	int *first, *nval;      /* of a function: the node of the value with id 0, its values; then come its results */
+	int *first, *nval;      /* of a function: node of the value with id 0, count; results follow */
 	Node *node;
 	Link *link;
 	DataForm *form;
@@ -94,11 +95,14 @@ bool op_range(const Op *o, double *lo, double *hi);     /* what the op alone gua
 void types_choose(Quantizer *q);
 bool only_addend(const Node *c);                /* all its uses are third operands of linear */
 bool only_added(const Quantizer *q, int n);     /* a product whose only use is an add or sub */
+bool only_scaled(const Quantizer *q, int n);    /* a sum whose only use is a mul */
 double group_most(const Quantizer *q, int n);   /* greatest magnitude the group must hold */
+double class_most(const Quantizer *q, int n, int bits);         /* the one to make a type of so many bits for */
 const Quant *class_quant(Quantizer *q, int n);
 const Quant *narrow_quant(Quantizer *q, int n); /* as an operand of linear or matmul */
 const Quant *value_quant(Quantizer *q, Func *f, const Val *v);  /* 0: not a value of this pass */
 int width(int asked, int otherwise);            /* an option's bits, or its default */
+const char *name_with_bits(Quantizer *q, const char *name, int bits);   /* h, 8: h8; h1, 8: h1_8 */
 enum { DEFAULT_BITS = 8, WIDE_BITS = 16 };
 
 /* quantize_data.c: each datum in the forms its uses ask for */
@@ -113,9 +117,9 @@ int rule_bits(const Quantizer *q, const char *in, const char *name);    /* 0: no
 void exact_choose(Quantizer *q);
 /* The scale of sums of x w products, times 2^shift. */
 const Quant *sum_quant(Quantizer *q, const Quant *x, const Quant *w, const char *name, Elem e, int shift);
-int sum_shift(const Quant *x, const Quant *w, double most);     /* so that `most` fits i32 with room for more */
+int sum_shift(const Quant *x, const Quant *w, double most);     /* so that `most` takes half of i32 */
 
-/* For sums up to `most` that another sum starts from: the shift that makes them fit, the width that bounds them. */
+/* For sums up to `most` that another sum starts from: a shift that makes them fit, a width that bounds them. */
 const Quant *addend_quant(Quantizer *q, const Quant *x, const Quant *w, const char *name, double most);
 
 /* quantize_apply.c: write types, casts and integers */

@@ -5,7 +5,6 @@
 #include "passes/quantize.h"
 
 #include <math.h>
-#include <string.h>
 
 typedef struct { Quantizer *q; Func *f; Op *o; } Site;
 
@@ -17,9 +16,7 @@ static Val *cast_to(Site s, Val *v, const Quant *k)
 			return p->out[0];
 	Op *c = op_before(s.q->m, &s.f->body, s.o, O_cast, 1, &v);
 	c->loc = s.o->loc;
-	char end = v->name[strlen(v->name) - 1];
-	const char *sep = end >= '0' && end <= '9' ? "_" : "";
-	const char *name = arena_printf(s.q->m->arena, "%s%s%d", v->name, sep, elem_bits(k->elem));
+	const char *name = name_with_bits(s.q, v->name, elem_bits(k->elem));
 	return op_out(s.q->m, s.f, c, name, type_quant(s.q->m, k, v->type->rank, v->type->dim));
 }
 

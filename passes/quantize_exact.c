@@ -3,6 +3,8 @@
  *	addends		%gx = linear %x, $W, $b; %g = linear %h, $R, %gx: %gx has scale(h) * scale(R) (rows if R has
  *			them), so the second sum starts from it.  Its width (i24, say: stored in 32 bits) is the
  *			bound of %gx; with it lower proves that the second sum fits 32 bits.
+ *	sums		%d = sub %h, %n; %zd = mul %z, %d: %d is exact, one bit wider than %h and %n.  Rounded to 16
+ *			bits its halves would all go upward, and the state that %zd is added to would drift
  *	products	%fc = mul %f, %c; %c1 = add %fc, %iu: both i32 at one scale, so that only %c1 is rounded */
 #include "passes/quantize.h"
 
@@ -135,7 +137,7 @@ static void choose_addend(Quantizer *q, int n)
 	c->quant = addend_quant(q, x, w, c->name, addend_bound(q, n));
 }
 
-/* ---- products ------------------------------------------------------------------------------------------- */
+/* ---- products ---------------------------------------------------------------------------------------- */
 
 /* Type of an operand of mul or add; data get theirs now. */
 static const Quant *operand_quant(Quantizer *q, Func *f, Val *v)
@@ -144,6 +146,12 @@ static const Quant *operand_quant(Quantizer *q, Func *f, Val *v)
 	if (n >= 0)
 		return class_quant(q, n);
 	return v && is_real_data(q, v) ? data_constant(q, v->data)->type->quant : 0;
+}
+
+static bool is_power(double x)
+{
+	int e;
+	return frexp(x, &e) == 0.5;
 }
 
 /* The exact scale of a product, 0 if it has none that shifts can align. */
@@ -161,6 +169,23 @@ static double product_bound(Quantizer *q, Func *f, const Op *mul)
 {
 	const Quant *a = operand_quant(q, f, mul->in[0]), *b = operand_quant(q, f, mul->in[1]);
 	return (double)(elem_max(a->elem) + 1) * a->scale * ((double)(elem_max(b->elem) + 1) * b->scale);
+}
+
+/* Sums of at most this many bits still give 32-bit products with 16-bit factors, but for a few low bits. */
+enum { SUM_BITS = 20 };
+
+static void choose_sum(Quantizer *q, Func *f, Op *o)
+{
+	int n = node_of(q, f, o->out[0]), e;
+	const Quant *a = operand_quant(q, f, o->in[0]), *b = operand_quant(q, f, o->in[1]);
+	if (n < 0 || class_quant(q, n) || !only_scaled(q, n) || !a || !b || a->rows || b->rows ||
+	    !is_pow2(a->scale, &e) || !is_pow2(b->scale, &e))
+		return;
+	double fine = fmin(a->scale, b->scale);
+	double most = (double)(elem_max(a->elem) + 1) * a->scale + (double)(elem_max(b->elem) + 1) * b->scale;
+	int bits = ilogb(most / fine) + (is_power(most / fine) ? 1 : 2);
+	if (bits <= SUM_BITS)
+		q->node[class_of(q, n)].quant = quant_new(q->m, o->out[0]->name, (Elem)bits, (float)fine);
 }
 
 /* Types of the products that o (add, sub) takes: one scale, coarse enough that the sum fits 32 bits. */
@@ -193,7 +218,7 @@ static void choose_products(Quantizer *q, Func *f, Op *o)
 		}
 }
 
-/* A product that cannot be exact is an ordinary value after all. */
+/* A sum or product that cannot be exact is an ordinary value after all. */
 static void choose_rest(Quantizer *q)
 {
 	for (int n = 0; n < q->n; n++) {
@@ -204,12 +229,17 @@ static void choose_rest(Quantizer *q)
 		if (!q->node[group_of(q, n)].ranged)
 			diag_error(q->d, "%%%s in @%s has no range: calibrate with --calib, or write range=[lo, hi] "
 			           "behind it", c->name, c->func->name);
-		c->quant = quant_new(q->m, c->name, (Elem)bits, ldexpf(1, fit_exponent(group_most(q, n), bits, false)));
+		float scale = ldexpf(1, fit_exponent(class_most(q, n, bits), bits, false));
+		c->quant = quant_new(q->m, c->name, (Elem)bits, scale);
 	}
 }
 
 void exact_choose(Quantizer *q)
 {
+	for (int i = 0; i < q->nfunc; i++)
+		each_op(o, &q->func[i]->body)
+			if (o->kind == O_add || o->kind == O_sub)
+				choose_sum(q, q->func[i], o);
 	for (int i = 0; i < q->nfunc; i++)
 		each_op(o, &q->func[i]->body)
 			if (o->kind == O_add || o->kind == O_sub)

@@ -56,6 +56,7 @@ static void known(Quantizer *q, Node *x, int n)
 		widen(q, n, lo, hi);
 	} else if (v->ranged && isfinite(v->lo) && isfinite(v->hi) && v->lo <= v->hi) {
 		widen(q, n, v->lo, v->hi);
+		q->node[group_of(q, n)].seen = true;
 	} else if (v->ranged) {
 		diag_error(q->d, "%%%s in @%s: range [%g, %g] is no range; calibration data or model overflow?",
 		           v->name, x->func->name, (double)v->lo, (double)v->hi);
@@ -145,12 +146,13 @@ static bool derive(const Op *o, Range a, Range b, Range *r)
 	}
 }
 
-static bool derive_op(Quantizer *q, Func *f, Op *o, const int *ndef)
+/* Range of o's result by interval arithmetic, where the result is all that its group holds. */
+static bool operand_range(Quantizer *q, Func *f, Op *o, const int *ndef, Range *r)
 {
 	int n = o->nout == 1 ? node_of(q, f, o->out[0]) : -1;
-	if (n < 0 || !o->nin || q->node[group_of(q, n)].ranged || ndef[group_of(q, n)] != 1)
+	if (n < 0 || !o->nin || ndef[group_of(q, n)] != 1)
 		return false;
-	Range a, b, r;
+	Range a, b;
 	if (!range_of(q, f, o->in[0], &a))
 		return false;
 	b = a;
@@ -162,10 +164,24 @@ static bool derive_op(Quantizer *q, Func *f, Op *o, const int *ndef)
 			return false;
 		b = i == 1 && o->kind != O_concat ? c : (Range){fmin(b.lo, c.lo), fmax(b.hi, c.hi)};
 	}
-	if (!derive(o, a, b, &r))
+	return derive(o, a, b, r);
+}
+
+static bool derive_op(Quantizer *q, Func *f, Op *o, const int *ndef)
+{
+	Range r;
+	int n = o->nout == 1 ? node_of(q, f, o->out[0]) : -1;
+	if (n < 0 || q->node[group_of(q, n)].ranged || !operand_range(q, f, o, ndef, &r))
 		return false;
 	widen(q, n, r.lo, r.hi);
 	return true;
+}
+
+static void bound_op(Quantizer *q, Func *f, Op *o, const int *ndef)
+{
+	Range r;
+	if (op_role[o->kind] == R_ARITH && operand_range(q, f, o, ndef, &r))
+		q->node[group_of(q, node_of(q, f, o->out[0]))].bound = fmax(fabs(r.lo), fabs(r.hi));
 }
 
 /* How many values of a group bring numbers into it. */
@@ -205,4 +221,7 @@ void ranges_build(Quantizer *q)
 			each_op(o, &q->func[i]->body)
 				more |= derive_op(q, q->func[i], o, ndef);
 	}
+	for (int i = 0; i < q->nfunc; i++)
+		each_op(o, &q->func[i]->body)
+			bound_op(q, q->func[i], o, ndef);
 }

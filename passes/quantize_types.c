@@ -17,10 +17,19 @@
  * than was seen.  The states of gated cells that linears read (h) lie between -1 and 1 by construction, so
  * the margin stops there; an LSTM's c has no such bound. */
 static const double STATE_MARGIN = 1.25;
+/* Values with 16 bits can afford the same; sums and products even the bound that their operands' ranges
+ * give, if it costs two bits at most: then they never saturate. */
+static const double WIDE_MARGIN = 1.25, BOUND_COST = 4;
 
 int width(int asked, int otherwise)
 {
 	return asked ? asked : otherwise;
+}
+
+const char *name_with_bits(Quantizer *q, const char *name, int bits)
+{
+	char end = name[strlen(name) - 1];
+	return arena_printf(q->m->arena, "%s%s%d", name, end >= '0' && end <= '9' ? "_" : "", bits);
 }
 
 double group_most(const Quantizer *q, int n)
@@ -44,6 +53,13 @@ bool only_added(const Quantizer *q, int n)
 	const Node *x = &q->node[n];
 	return x->val && x->val->def && x->val->def->kind == O_mul && x->uses == 1 &&
 	       (x->user->kind == O_add || x->user->kind == O_sub) && !q->node[class_of(q, n)].ruled;
+}
+
+bool only_scaled(const Quantizer *q, int n)
+{
+	const Node *x = &q->node[n];
+	return x->val && x->val->def && (x->val->def->kind == O_add || x->val->def->kind == O_sub) && x->uses == 1 &&
+	       x->user->kind == O_mul && !q->node[class_of(q, n)].ruled;
 }
 
 static bool only_squashed(const Node *c)
@@ -153,10 +169,19 @@ static bool wants_real(const Quantizer *q, const Node *c)
 	       !c->n_link && !c->state && !c->arith_def;
 }
 
+double class_most(const Quantizer *q, int n, int bits)
+{
+	const Node *g = &q->node[group_of(q, n)];
+	double most = group_most(q, n);
+	if (g->cell_state || !g->seen || bits < WIDE_BITS)
+		return most;
+	return g->bound >= most && g->bound <= BOUND_COST * most ? g->bound : most * WIDE_MARGIN;
+}
+
 static float class_scale(Quantizer *q, int n, int bits)
 {
 	const Node *c = &q->node[class_of(q, n)];
-	double most = group_most(q, n);
+	double most = class_most(q, n, bits);
 	if (only_squashed(c)) {         /* 2^-13 at 16 bits: a step moves the result by less than 2^-15 */
 		bool ranged = q->node[group_of(q, n)].ranged;
 		int e = fit_exponent(ranged && most < c->limit ? most : c->limit, bits, false);
@@ -203,7 +228,7 @@ static const Quant *table_quant(Quantizer *q, const Node *c)
 static void choose_class(Quantizer *q, int n)
 {
 	Node *c = &q->node[n];
-	if (only_addend(c) || only_added(q, n))
+	if (only_addend(c) || only_added(q, n) || only_scaled(q, n))
 		return;
 	c->quant = table_quant(q, c);
 	if (c->quant)
@@ -226,7 +251,7 @@ const Quant *narrow_quant(Quantizer *q, int n)
 		return c->quant;
 	if (!g->narrow) {
 		float s = ldexpf(1, fit_exponent(group_most(q, n), bits, false));
-		g->narrow = shared(q, n, bits, s, arena_printf(q->m->arena, "%s%d", c->name, bits));
+		g->narrow = shared(q, n, bits, s, name_with_bits(q, c->name, bits));
 	}
 	return g->narrow;
 }

@@ -2,16 +2,16 @@
  *
  * Weights of b >= 2 bits use the symmetric grid -(2^(b-1)-1) .. 2^(b-1)-1: the kernels' byte products want
  * |w| <= 127, and a grid without its odd end has no bias.  One bit is the code book -1, +1 times a scale.
- * Scales minimise the squared error, which is what perplexity follows (relative weight error and relative loss
- * are about equal for recurrent nets, Xu 2018's tables): clipping a few outliers pays at few bits, never at
- * many, and the search finds out by itself. */
+ * Scales minimise the squared error, which is what perplexity follows (relative weight error and relative
+ * loss are about equal for recurrent nets, says Xu 2018).  Clipping a few outliers pays at few bits, never
+ * at many; the search finds out by itself. */
 #include "passes/formats.h"
 
 #include <math.h>
 #include <string.h>
 
-/* Rows much finer than the largest one would make sums of their products overflow 32 bits, for a precision the
- * sum of all rows' effects cannot show: a row's scale is at least 2^-8 of the largest. */
+/* Rows much finer than the largest one would make sums of their products overflow 32 bits, for a precision
+ * that nothing behind them can show: a row's scale is at least 2^-8 of the largest. */
 enum { FINEST_ROW = 8 };
 enum { SATURATING_STEPS = 4, REAL_STEPS = 40, NO_SEARCH_BITS = 9 };
 
