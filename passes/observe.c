@@ -36,7 +36,7 @@ static bool is_watched(const Op *o)
 	case O_reshape: case O_transpose: case O_slice: case O_expand: case O_scan: case O_call:
 		return false;
 	default:
-		return !op_range(o, &lo, &hi);
+		return !sure_range(o, &lo, &hi);
 	}
 }
 

@@ -89,7 +89,7 @@ bool is_f32(const Val *v);
 
 /* quantize_ranges.c: the range of every group */
 void ranges_build(Quantizer *q);
-bool op_range(const Op *o, double *lo, double *hi);     /* what the op alone guarantees */
+bool sure_range(const Op *o, double *lo, double *hi);     /* what the op alone guarantees */
 
 /* quantize_types.c: bits and scales of classes */
 void types_choose(Quantizer *q);

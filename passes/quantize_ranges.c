@@ -7,7 +7,7 @@
 
 #include <math.h>
 
-bool op_range(const Op *o, double *lo, double *hi)
+bool sure_range(const Op *o, double *lo, double *hi)
 {
 	double alpha;
 	switch (o->kind) {
@@ -52,7 +52,7 @@ static void known(Quantizer *q, Node *x, int n)
 	const Val *v = x->val;
 	if (!v || x->silent)
 		return;
-	if (v->def && op_range(v->def, &lo, &hi)) {
+	if (v->def && sure_range(v->def, &lo, &hi)) {
 		widen(q, n, lo, hi);
 	} else if (v->ranged && isfinite(v->lo) && isfinite(v->hi) && v->lo <= v->hi) {
 		widen(q, n, v->lo, v->hi);
