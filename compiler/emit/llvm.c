@@ -11,7 +11,10 @@
 
 enum { LARGE_FUNCTION = 2500 };         /* ops; above it the default passes take quadratic time */
 
-/* ---- beginning and end ------------------------------------------------------------------------------ */
+#define FEW_PASSES "always-inline,function(instcombine<no-verify-fixpoint>,early-cse<memssa>,simplifycfg," \
+	"loop-mssa(licm),adce),globaldce"
+
+/* ---- beginning and end ------------------------------------------------------------------------ */
 
 /* LLVM's own complaints (an instruction the target cannot do, say) become ours. */
 static void on_diagnostic(LLVMDiagnosticInfoRef info, void *arg)
@@ -64,7 +67,7 @@ static void end(Llvm *e)
 	LLVMDisposeTargetMachine(e->tm);
 }
 
-/* ---- passes ----------------------------------------------------------------------------------------- */
+/* ---- passes ----------------------------------------------------------------------------------- */
 
 static int count_ops(const Block *b)
 {
@@ -90,8 +93,7 @@ static bool optimise(Llvm *e)
 	bool large = false;
 	for (int i = 0; i < e->ntodo; i++)
 		large |= count_ops(&e->todo[i]->body) > LARGE_FUNCTION;
-	const char *passes = large ? "always-inline,function(instcombine<no-verify-fixpoint>,early-cse<memssa>,"
-	                     "simplifycfg,loop-mssa(licm),adce),globaldce" : "default<O2>";
+	const char *passes = large ? FEW_PASSES : "default<O2>";
 	LLVMPassBuilderOptionsRef o = LLVMCreatePassBuilderOptions();
 	LLVMErrorRef bad = LLVMRunPasses(e->mod, passes, e->tm, o);
 	LLVMDisposePassBuilderOptions(o);
@@ -109,7 +111,7 @@ static bool finish(Llvm *e)
 	return !e->err[0] && verified(e) && optimise(e);
 }
 
-/* ---- output ----------------------------------------------------------------------------------------- */
+/* ---- output ----------------------------------------------------------------------------------- */
 
 /* Emission changes the module; it is the last thing done with it. */
 static LLVMMemoryBufferRef machine_code(Llvm *e, LLVMCodeGenFileType form)
@@ -134,6 +136,21 @@ static void take(LLVMMemoryBufferRef buf, void **out, size_t *n)
 	LLVMDisposeMemoryBuffer(buf);
 }
 
+static void write_form(Llvm *e, LlvmForm form, void **out, size_t *n)
+{
+	char *text;
+	switch (form) {
+	case EMIT_OBJECT: take(machine_code(e, LLVMObjectFile), out, n); break;
+	case EMIT_ASM: take(machine_code(e, LLVMAssemblyFile), out, n); break;
+	case EMIT_BITCODE: take(LLVMWriteBitcodeToMemoryBuffer(e->mod), out, n); break;
+	case EMIT_IR:
+		text = LLVMPrintModuleToString(e->mod);
+		*out = strdup(text);
+		*n = strlen(text);
+		LLVMDisposeMessage(text);
+	}
+}
+
 static bool has_floats(const Block *b)
 {
 	for (const Op *o = b->first; o; o = o->next) {
@@ -146,7 +163,8 @@ static bool has_floats(const Block *b)
 	return false;
 }
 
-bool emit_llvm(const Module *m, const EmitInfo *info, LlvmForm form, void **out, size_t *n, char *err, size_t nerr)
+bool emit_llvm(const Module *m, const EmitInfo *info, LlvmForm form, void **out, size_t *n, char *err,
+               size_t nerr)
 {
 	LlvmTarget target;
 	bool floats = false;
@@ -158,17 +176,8 @@ bool emit_llvm(const Module *m, const EmitInfo *info, LlvmForm form, void **out,
 	Llvm e;
 	if (begin(&e, m, &target, info->source ? info->source : m->name)) {
 		llvm_model(&e, info);
-		if (!e.err[0] && finish(&e)) {
-			if (form == EMIT_IR) {
-				char *text = LLVMPrintModuleToString(e.mod);
-				*out = strdup(text);
-				*n = strlen(text);
-				LLVMDisposeMessage(text);
-			} else if (form == EMIT_BITCODE)
-				take(LLVMWriteBitcodeToMemoryBuffer(e.mod), out, n);
-			else
-				take(machine_code(&e, form == EMIT_ASM ? LLVMAssemblyFile : LLVMObjectFile), out, n);
-		}
+		if (!e.err[0] && finish(&e))
+			write_form(&e, form, out, n);
 	}
 	if (e.err[0]) {
 		snprintf(err, nerr, "%s", e.err);

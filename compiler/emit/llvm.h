@@ -38,7 +38,7 @@ typedef struct {
 	bool big_endian;
 	bool in_place;          /* JIT: data stays where the compiler has it */
 
-	const Func **todo;      /* functions asked for so far, in that order; the first `done` are translated */
+	const Func **todo;      /* functions asked for so far, in order; the first `done` are translated */
 	int ntodo, done;
 
 	const Func *f;          /* the function being translated */
@@ -54,14 +54,15 @@ void llvm_fail(Llvm *e, const char *fmt, ...) __attribute__((format(printf, 2, 3
 /* ---- llvm_target.c */
 void llvm_init(void);                           /* once; all targets */
 /* What `triple` and `cpu` (either may be 0) mean.  cpu is a name, then ",+feature,-feature". */
-bool llvm_target_find(LlvmTarget *t, const char *triple, const char *cpu, bool floats, char *err, size_t nerr);
+bool llvm_target_find(LlvmTarget *t, const char *triple, const char *cpu, bool floats, char *err,
+                      size_t nerr);
 LLVMTargetMachineRef llvm_target_machine(const LlvmTarget *t);
 bool llvm_isa_find(const char *name, Isa *isa);                 /* 0 and "portable" are ISA_BASE */
 const char *llvm_isa_features(Isa isa);
 
 /* ---- llvm_func.c */
-LLVMValueRef llvm_func(Llvm *e, const Func *f);                 /* declares f; its body follows later */
-void llvm_bodies(Llvm *e);                                      /* until no declared function lacks its body */
+LLVMValueRef llvm_func(Llvm *e, const Func *f);         /* declares f; its body follows later */
+void llvm_bodies(Llvm *e);                              /* until no declared function lacks its body */
 LLVMTypeRef llvm_func_type(Llvm *e, const Func *f);
 void llvm_func_attributes(Llvm *e, LLVMValueRef fn, Isa isa);
 void llvm_attribute(Llvm *e, LLVMValueRef fn, LLVMAttributeIndex at, const char *name);

@@ -11,17 +11,17 @@ static LLVMValueRef assembly(Llvm *e, LLVMTypeRef result, const char *text, cons
                              unsigned n, LLVMValueRef *arg)
 {
 	LLVMTypeRef param[2] = {e->i32, e->i32}, t = LLVMFunctionType(result, param, n, 0);
-	LLVMValueRef a = LLVMGetInlineAsm(t, (char *)text, strlen(text), (char *)constraints, strlen(constraints),
-	                                  1, 0, LLVMInlineAsmDialectATT, 0);
+	LLVMValueRef a = LLVMGetInlineAsm(t, (char *)text, strlen(text), (char *)constraints,
+	                                  strlen(constraints), 1, 0, LLVMInlineAsmDialectATT, 0);
 	return LLVMBuildCall2(e->b, t, a, arg, n, "");
 }
 
 /* rbx may be the base pointer, so it is not named as an output. */
 static LLVMValueRef cpuid(Llvm *e, int leaf)
 {
-	LLVMTypeRef four[] = {e->i32, e->i32, e->i32, e->i32};
+	LLVMTypeRef r[] = {e->i32, e->i32, e->i32, e->i32}, result = LLVMStructTypeInContext(e->ctx, r, 4, 0);
 	LLVMValueRef arg[] = {llvm_int(e->i32, leaf), llvm_int(e->i32, 0)};
-	return assembly(e, LLVMStructTypeInContext(e->ctx, four, 4, 0), "xchgq %rbx, ${1:q}\n\tcpuid\n\txchgq %rbx, ${1:q}",
+	return assembly(e, result, "xchgq %rbx, ${1:q}\n\tcpuid\n\txchgq %rbx, ${1:q}",
 	                "={ax},=&r,={cx},={dx},{ax},{cx},~{dirflag},~{fpsr},~{flags}", 2, arg);
 }
 
@@ -69,10 +69,11 @@ static void machine_mask_body(Llvm *e, LLVMValueRef fn)
 	need(e, fn, LLVMBuildICmp(e->b, LLVMIntUGE, top, llvm_int(e->i32, 7), ""), no);
 	LLVMValueRef c1 = reg(e, cpuid(e, 1), ECX);
 	need(e, fn, has(e, c1, 1u << 27 | 1u << 28), no);                       /* OSXSAVE, AVX */
-	LLVMValueRef seven = cpuid(e, 7), b = reg(e, seven, EBX), c = reg(e, seven, ECX), saved = xgetbv(e);
+	LLVMValueRef seven = cpuid(e, 7), b = reg(e, seven, EBX), c = reg(e, seven, ECX);
+	LLVMValueRef saved = xgetbv(e);
 	LLVMValueRef avx2 = both(e, has(e, b, 1u << 5), has(e, saved, 0x06));   /* xmm, ymm */
 	LLVMValueRef vnni = both(e, has(e, b, 1u << 16 | 1u << 30 | 1u << 31),  /* AVX512 F, BW, VL */
-	                         both(e, has(e, c, 1u << 11), has(e, saved, 0xe6)));     /* VNNI; xmm, ymm, k, zmm */
+	                         both(e, has(e, c, 1u << 11), has(e, saved, 0xe6)));    /* VNNI; k, zmm */
 	LLVMValueRef mask = LLVMBuildSelect(e->b, avx2, llvm_int(e->i32, 1 << ISA_BASE | 1 << ISA_AVX2),
 	                                    llvm_int(e->i32, 1 << ISA_BASE), "");
 	LLVMValueRef more = LLVMBuildSelect(e->b, both(e, avx2, vnni), llvm_int(e->i32, 1 << ISA_AVX512VNNI),

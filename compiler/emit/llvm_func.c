@@ -21,7 +21,7 @@ void llvm_fail(Llvm *e, const char *fmt, ...)
 	va_end(ap);
 }
 
-/* ---- types and constants ---------------------------------------------------------------------------- */
+/* ---- types and constants ---------------------------------------------------------------------- */
 
 LLVMTypeRef llvm_lanes(LLVMTypeRef one, int lanes)
 {
@@ -51,7 +51,8 @@ LLVMValueRef llvm_splat(Llvm *e, LLVMValueRef v, int lanes)
 	if (lanes == 1)
 		return v;
 	LLVMTypeRef t = llvm_lanes(LLVMTypeOf(v), lanes);
-	LLVMValueRef none = LLVMGetPoison(t), first = LLVMBuildInsertElement(e->b, none, v, llvm_int(e->i32, 0), "");
+	LLVMValueRef none = LLVMGetPoison(t);
+	LLVMValueRef first = LLVMBuildInsertElement(e->b, none, v, llvm_int(e->i32, 0), "");
 	return LLVMBuildShuffleVector(e->b, first, none, LLVMConstNull(llvm_lanes(e->i32, lanes)), "");
 }
 
@@ -91,7 +92,8 @@ LLVMValueRef llvm_value(Llvm *e, const Val *v)
 static LLVMValueRef spread(Llvm *e, const Val *v, const Type *t)
 {
 	LLVMValueRef x = llvm_value(e, v);
-	return t->lanes > 1 && LLVMGetTypeKind(LLVMTypeOf(x)) != LLVMVectorTypeKind ? llvm_splat(e, x, t->lanes) : x;
+	bool one = LLVMGetTypeKind(LLVMTypeOf(x)) != LLVMVectorTypeKind;
+	return one ? llvm_splat(e, x, t->lanes) : x;
 }
 
 LLVMValueRef llvm_intrinsic(Llvm *e, const char *name, LLVMTypeRef overload0, LLVMTypeRef overload1,
@@ -111,7 +113,7 @@ LLVMValueRef llvm_intrinsic(Llvm *e, const char *name, LLVMTypeRef overload0, LL
 	return LLVMBuildCall2(e->b, t, fn, arg, (unsigned)n, "");
 }
 
-/* ---- functions -------------------------------------------------------------------------------------- */
+/* ---- functions -------------------------------------------------------------------------------- */
 
 void llvm_attribute(Llvm *e, LLVMValueRef fn, LLVMAttributeIndex at, const char *name)
 {
@@ -122,7 +124,8 @@ void llvm_attribute(Llvm *e, LLVMValueRef fn, LLVMAttributeIndex at, const char 
 
 void llvm_attribute_text(Llvm *e, LLVMValueRef fn, const char *name, const char *value)
 {
-	LLVMAttributeRef a = LLVMCreateStringAttribute(e->ctx, name, (unsigned)strlen(name), value, (unsigned)strlen(value));
+	unsigned n = (unsigned)strlen(name), nvalue = (unsigned)strlen(value);
+	LLVMAttributeRef a = LLVMCreateStringAttribute(e->ctx, name, n, value, nvalue);
 	LLVMAddAttributeAtIndex(fn, (LLVMAttributeIndex)LLVMAttributeFunctionIndex, a);
 }
 
@@ -153,7 +156,8 @@ LLVMTypeRef llvm_func_type(Llvm *e, const Func *f)
 	LLVMTypeRef *param = malloc(sizeof *param * (size_t)(f->nparam + 1));
 	for (int i = 0; i < f->nparam; i++)
 		param[i] = llvm_type(e, f->param[i]->type);
-	LLVMTypeRef t = LLVMFunctionType(f->nret ? llvm_type(e, f->ret[0]) : e->none, param, (unsigned)f->nparam, 0);
+	LLVMTypeRef ret = f->nret ? llvm_type(e, f->ret[0]) : e->none;
+	LLVMTypeRef t = LLVMFunctionType(ret, param, (unsigned)f->nparam, 0);
 	free(param);
 	return t;
 }
@@ -184,11 +188,11 @@ LLVMValueRef llvm_func(Llvm *e, const Func *f)
 	if (!llvm_isa_find(f->isa, &isa) || (isa != ISA_BASE && !e->target->x86_64))
 		llvm_fail(e, "@%s needs %s, which the target does not have", f->name, f->isa);
 	llvm_func_attributes(e, fn, isa);
-	/* References of a function overlap only when both are only read; the caller's buffers may do as they like. */
+	/* References of a function overlap only when both are only read; the user's buffers may overlap. */
 	for (int i = 0; i < f->nparam; i++)
 		if (f->param[i]->type->form == T_REF && !is_entry(f))
 			llvm_attribute(e, fn, (LLVMAttributeIndex)(i + 1), "noalias");
-	/* A loop nest is worth a call; inlining them all would make one function too large for LLVM's passes. */
+	/* A loop nest is worth a call; all of them inlined would be a function too large for the passes. */
 	if (has_loop(f))
 		llvm_attribute(e, fn, (LLVMAttributeIndex)LLVMAttributeFunctionIndex, "noinline");
 	if (!(e->ntodo & (e->ntodo + 1)))
@@ -197,7 +201,7 @@ LLVMValueRef llvm_func(Llvm *e, const Func *f)
 	return fn;
 }
 
-/* ---- statements ------------------------------------------------------------------------------------- */
+/* ---- statements ------------------------------------------------------------------------------- */
 
 static void block(Llvm *e, const Block *b);
 
@@ -222,8 +226,10 @@ static void loop(Llvm *e, const Op *o)
 		e->val[o->out[i]->id] = spread(e, o->in[i + 1], o->out[i]->type);
 	if (known && count->lit.i <= 0)
 		return;
-	LLVMValueRef limit = llvm_value(e, count), zero = llvm_int(e->i32, 0), next, *end = calloc((size_t)n + 1, sizeof *end);
-	LLVMBasicBlockRef pre = LLVMGetInsertBlock(e->b), body = new_block(e, "loop"), done = new_block(e, "done"), latch;
+	LLVMValueRef limit = llvm_value(e, count), zero = llvm_int(e->i32, 0), next;
+	LLVMValueRef *end = calloc((size_t)n + 1, sizeof *end);
+	LLVMBasicBlockRef pre = LLVMGetInsertBlock(e->b), latch;
+	LLVMBasicBlockRef body = new_block(e, "loop"), done = new_block(e, "done");
 	if (known)
 		LLVMBuildBr(e->b, body);
 	else
@@ -256,7 +262,7 @@ static void loop(Llvm *e, const Op *o)
 static LLVMValueRef call(Llvm *e, const Op *o)
 {
 	const Func *f = o->callee;
-	LLVMValueRef fn = llvm_func(e, f), *arg = malloc(sizeof *arg * (size_t)(o->nin + 1));
+	LLVMValueRef fn = llvm_func(e, f), *arg = malloc(sizeof *arg * ((size_t)o->nin + 1));
 	Isa isa = ISA_BASE;
 	llvm_isa_find(f->isa, &isa);
 	bool wide = f->nret && f->ret[0]->lanes > 1;

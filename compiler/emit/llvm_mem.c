@@ -36,11 +36,12 @@ static LLVMValueRef widen(Llvm *e, LLVMValueRef i, bool bounded)
 	return i;
 }
 
-/* Address of the element of `t` at idx[0..n); missing indices are 0.  `bounded`: each index is known to be
+/* Address of the element of `ref` at idx[0..n); missing indices are 0.  `bounded`: each index is known to be
  * at least 0, as those of loads and stores are. */
-static LLVMValueRef address(Llvm *e, LLVMValueRef base, const Type *t, Val *const *idx, int n, bool bounded)
+static LLVMValueRef address(Llvm *e, const Val *ref, Val *const *idx, int n, bool bounded)
 {
-	LLVMValueRef at = llvm_int(e->word, 0);
+	const Type *t = ref->type;
+	LLVMValueRef base = llvm_value(e, ref), at = llvm_int(e->word, 0);
 	bool zero = true;
 	for (int d = 0; d < t->rank; d++) {
 		if (!zero)
@@ -66,13 +67,13 @@ static LLVMValueRef load_at(Llvm *e, const Op *o, LLVMTypeRef t, LLVMValueRef p)
 	LLVMValueRef v = LLVMBuildLoad2(e->b, t, p, "");
 	LLVMSetAlignment(v, alignment(e, o->in[0]->type));
 	if (o->in[0]->data) {
-		LLVMMetadataRef none = LLVMMDNodeInContext2(e->ctx, 0, 0);
-		LLVMSetMetadata(v, LLVMGetMDKindIDInContext(e->ctx, "invariant.load", 14), LLVMMetadataAsValue(e->ctx, none));
+		unsigned kind = LLVMGetMDKindIDInContext(e->ctx, "invariant.load", 14);
+		LLVMSetMetadata(v, kind, LLVMMetadataAsValue(e->ctx, LLVMMDNodeInContext2(e->ctx, 0, 0)));
 	}
 	return v;
 }
 
-/* ---- gather and scatter: the last index has several lanes ------------------------------------------- */
+/* ---- gather and scatter: the last index has several lanes ------------------------------------- */
 
 /* AVX-512 gathers elements of 32 and 64 bits.  So does AVX2, but loads one by one take no longer there, and
  * on processors with the fix for Downfall far less. */
@@ -92,15 +93,17 @@ static LLVMValueRef gather(Llvm *e, const Op *o, LLVMTypeRef memory)
 	const Type *t = o->in[0]->type;
 	const Val *last = o->in[o->nin - 1];
 	int lanes = last->type->lanes;
-	LLVMValueRef row = address(e, llvm_value(e, o->in[0]), t, o->in + 1, o->nin - 2, true);
+	LLVMValueRef row = address(e, o->in[0], o->in + 1, o->nin - 2, true);
 	LLVMValueRef index = llvm_value(e, last), v = LLVMGetPoison(memory);
 	if (has_gather(e, t)) {
 		LLVMValueRef p = LLVMBuildInBoundsGEP2(e->b, llvm_elem(e, t->elem), row, &index, 1, "");
-		LLVMValueRef arg[] = {p, llvm_int(e->i32, alignment(e, t)), llvm_int(llvm_lanes(e->i1, lanes), 1), v};
+		LLVMValueRef all = llvm_int(llvm_lanes(e->i1, lanes), 1);
+		LLVMValueRef arg[] = {p, llvm_int(e->i32, alignment(e, t)), all, v};
 		return llvm_intrinsic(e, "llvm.masked.gather", memory, LLVMTypeOf(p), 4, arg);
 	}
 	for (int j = 0; j < lanes; j++) {
-		LLVMValueRef one = load_at(e, o, llvm_elem(e, t->elem), lane_address(e, t, row, index, j));
+		LLVMValueRef p = lane_address(e, t, row, index, j);
+		LLVMValueRef one = load_at(e, o, llvm_elem(e, t->elem), p);
 		v = LLVMBuildInsertElement(e->b, v, one, llvm_int(e->i32, j), "");
 	}
 	return v;
@@ -110,15 +113,15 @@ static void scatter(Llvm *e, const Op *o, LLVMValueRef v)
 {
 	const Type *t = o->in[0]->type;
 	const Val *last = o->in[o->nin - 1];
-	LLVMValueRef row = address(e, llvm_value(e, o->in[0]), t, o->in + 2, o->nin - 3, true);
+	LLVMValueRef row = address(e, o->in[0], o->in + 2, o->nin - 3, true);
 	for (int j = 0; j < last->type->lanes; j++) {
 		LLVMValueRef p = lane_address(e, t, row, llvm_value(e, last), j);
-		LLVMValueRef s = LLVMBuildStore(e->b, LLVMBuildExtractElement(e->b, v, llvm_int(e->i32, j), ""), p);
-		LLVMSetAlignment(s, alignment(e, t));
+		LLVMValueRef one = LLVMBuildExtractElement(e->b, v, llvm_int(e->i32, j), "");
+		LLVMSetAlignment(LLVMBuildStore(e->b, one, p), alignment(e, t));
 	}
 }
 
-/* ---- load, store, view ------------------------------------------------------------------------------ */
+/* ---- load, store, view ------------------------------------------------------------------------ */
 
 static bool indexed_by_lanes(const Op *o, int first)
 {
@@ -133,7 +136,7 @@ LLVMValueRef llvm_load(Llvm *e, const Op *o)
 	if (indexed_by_lanes(o, 1))
 		v = gather(e, o, memory);
 	else
-		v = load_at(e, o, memory, address(e, llvm_value(e, o->in[0]), t, o->in + 1, o->nin - 1, true));
+		v = load_at(e, o, memory, address(e, o->in[0], o->in + 1, o->nin - 1, true));
 	if (memory == want)
 		return v;
 	return LLVMBuildIntCast2(e->b, v, want, elem_is_signed(elem_stored(t->elem)), "");
@@ -155,16 +158,16 @@ void llvm_store(Llvm *e, const Op *o)
 		scatter(e, o, v);
 		return;
 	}
-	LLVMValueRef p = address(e, llvm_value(e, o->in[0]), t, o->in + 2, o->nin - 2, true);
+	LLVMValueRef p = address(e, o->in[0], o->in + 2, o->nin - 2, true);
 	LLVMSetAlignment(LLVMBuildStore(e->b, v, p), alignment(e, t));
 }
 
 LLVMValueRef llvm_view(Llvm *e, const Op *o)
 {
-	return address(e, llvm_value(e, o->in[0]), o->in[0]->type, o->in + 1, o->nin - 1, false);
+	return address(e, o->in[0], o->in + 1, o->nin - 1, false);
 }
 
-/* ---- data ------------------------------------------------------------------------------------------- */
+/* ---- data ------------------------------------------------------------------------------------- */
 
 static unsigned data_alignment(const Llvm *e, const Data *d)
 {
@@ -174,7 +177,7 @@ static unsigned data_alignment(const Llvm *e, const Data *d)
 	return LLVMGetIntTypeWidth(e->word) > 16 && own < 4 ? 4 : own;
 }
 
-/* The bytes in the target's order, as one string constant: LLVM keeps those as they are, whatever the size. */
+/* The bytes in the target's order, as one string constant: LLVM keeps those as they are, however many. */
 static LLVMValueRef data_bytes(Llvm *e, const Data *d)
 {
 	size_t size = (size_t)elem_size(d->type->elem);

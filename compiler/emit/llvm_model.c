@@ -40,7 +40,7 @@ const Func *llvm_entry(const Module *m, const char *what, const char *body)
 	return func_find(m, name);
 }
 
-/* ---- the functions ---------------------------------------------------------------------------------- */
+/* ---- the functions ---------------------------------------------------------------------------- */
 
 static LLVMValueRef begin(Llvm *e, const char *what, int n, LLVMTypeRef *param)
 {
@@ -111,10 +111,12 @@ static void call_entry(Llvm *e, const Func *f, bool run)
 	free(arg);
 }
 
-/* Continues in a new block if `c` holds, else the C function returns s. */
-static void require(Llvm *e, LLVMValueRef c, int s)
+/* Continues in a new block if the comparison holds, else the C function returns s. */
+static void require(Llvm *e, LLVMIntPredicate p, LLVMValueRef v, int than, int s)
 {
-	LLVMBasicBlockRef yes = LLVMAppendBasicBlockInContext(e->ctx, e->fn, ""), no = LLVMAppendBasicBlockInContext(e->ctx, e->fn, "");
+	LLVMValueRef c = LLVMBuildICmp(e->b, p, v, llvm_int(e->i32, than), "");
+	LLVMBasicBlockRef yes = LLVMAppendBasicBlockInContext(e->ctx, e->fn, "");
+	LLVMBasicBlockRef no = LLVMAppendBasicBlockInContext(e->ctx, e->fn, "");
 	LLVMBuildCondBr(e->b, c, yes, no);
 	LLVMPositionBuilderAtEnd(e->b, no);
 	LLVMBuildRet(e->b, status(e, s));
@@ -129,13 +131,13 @@ static LLVMValueRef entry(Llvm *e, const char *what, const Bodies *b)
 	const Func *f[MAX_BODIES];
 	for (int i = 0; i < b->n; i++)
 		if (!(f[i] = llvm_entry(e->m, what, b->name[i]))) {
-			if (i || run)
+			if (i)
 				llvm_fail(e, "entry function @%s_%s is missing", what, b->name[i]);
 			return 0;
 		}
 	LLVMValueRef fn = begin(e, what, run ? 5 : 4, param);
 	if (run)
-		require(e, LLVMBuildICmp(e->b, LLVMIntSGT, LLVMGetParam(fn, 4), llvm_int(e->i32, 0), ""), GF_STEPS);
+		require(e, LLVMIntSGT, LLVMGetParam(fn, 4), 0, GF_STEPS);
 	if (b->n > 1) {
 		LLVMBasicBlockRef first = LLVMAppendBasicBlockInContext(e->ctx, fn, b->name[0]);
 		LLVMValueRef index = LLVMBuildLoad2(e->b, e->i32, LLVMGetParam(fn, 0), "body");
@@ -156,12 +158,9 @@ static LLVMValueRef entry(Llvm *e, const char *what, const Bodies *b)
 static LLVMValueRef reset(Llvm *e, const Bodies *b, int chosen)
 {
 	const Func *f = llvm_entry(e->m, "reset", 0);
-	if (!f) {
-		llvm_fail(e, "entry function @reset is missing");
-		return 0;
-	}
 	LLVMValueRef fn = begin(e, "reset", 1, &e->ptr), state = LLVMGetParam(fn, 0);
-	LLVMBuildCall2(e->b, llvm_func_type(e, f), llvm_func(e, f), &state, 1, "");
+	if (f)
+		LLVMBuildCall2(e->b, llvm_func_type(e, f), llvm_func(e, f), &state, 1, "");
 	if (e->m->nbody > 1) {
 		LLVMValueRef best = llvm_int(e->i32, chosen < 0 ? 0 : chosen);
 		LLVMValueRef mask = b->n > 1 && chosen < 0 ? llvm_machine_mask(e) : 0;
@@ -180,8 +179,9 @@ static LLVMValueRef reset(Llvm *e, const Bodies *b, int chosen)
 static LLVMValueRef use(Llvm *e, const Bodies *b)
 {
 	LLVMTypeRef param[] = {e->ptr, e->i16};
-	LLVMValueRef fn = begin(e, "use", 2, param), body = LLVMBuildZExt(e->b, LLVMGetParam(fn, 1), e->i32, "body");
-	require(e, LLVMBuildICmp(e->b, LLVMIntULT, body, llvm_int(e->i32, b->n), ""), GF_BODY);
+	LLVMValueRef fn = begin(e, "use", 2, param);
+	LLVMValueRef body = LLVMBuildZExt(e->b, LLVMGetParam(fn, 1), e->i32, "body");
+	require(e, LLVMIntULT, body, b->n, GF_BODY);
 	if (b->n > 1) {
 		LLVMValueRef bit = llvm_int(e->i32, 1 << b->isa[0]);
 		for (int i = 1; i < b->n; i++) {
@@ -189,7 +189,7 @@ static LLVMValueRef use(Llvm *e, const Bodies *b)
 			bit = LLVMBuildSelect(e->b, it, llvm_int(e->i32, 1 << b->isa[i]), bit, "");
 		}
 		bit = LLVMBuildAnd(e->b, llvm_machine_mask(e), bit, "");
-		require(e, LLVMBuildICmp(e->b, LLVMIntNE, bit, llvm_int(e->i32, 0), ""), GF_BODY);
+		require(e, LLVMIntNE, bit, 0, GF_BODY);
 	}
 	if (e->m->nbody > 1)
 		LLVMBuildStore(e->b, body, LLVMGetParam(fn, 0));
@@ -209,7 +209,11 @@ void llvm_entries(Llvm *e, const char *body)
 	entry(e, "run", &one);
 }
 
-/* ---- the descriptor --------------------------------------------------------------------------------- */
+/* ---- the descriptor --------------------------------------------------------------------------- */
+
+/* When one of these fails, a field was added: write it below, too. */
+_Static_assert(sizeof(void *) != 8 || sizeof(gf_tensor) == 56, "gf_tensor");
+_Static_assert(sizeof(void *) != 8 || sizeof(gf_model) == 120, "gf_model");
 
 static LLVMValueRef constant(Llvm *e, const char *what, LLVMValueRef value)
 {
@@ -250,6 +254,7 @@ static LLVMValueRef tensor(Llvm *e, const Port *p)
 	LLVMValueRef field[] = {
 		text(e, p->name), llvm_int(e->i8, elem_code(t->elem)), llvm_int(e->i8, t->rank),
 		llvm_int(e->i8, elem_bits(t->elem)),
+		llvm_int(e->i8, elem_bits(t->elem)),
 		LLVMConstArray(e->i32, dim, GF_RANK),
 		LLVMConstBitCast(llvm_int(e->i32, (int32_t)scale.bits), e->f32),
 		llvm_int(e->i32, t->quant ? t->quant->zero : 0),
@@ -286,13 +291,15 @@ void llvm_model(Llvm *e, const EmitInfo *info)
 	LLVMValueRef f_use = use(e, &b);
 	if (e->err[0])
 		return;
+	LLVMValueRef none = LLVMConstNull(LLVMTypeOf(f_reset));
 	LLVMValueRef field[] = {
 		llvm_int(e->i32, GF_ABI), text(e, m->name),
 		llvm_int(e->i16, count_ports(m->in)), llvm_int(e->i16, count_ports(m->out)),
 		tensors(e, "in", m->in), tensors(e, "out", m->out),
-		llvm_int(e->i32, m->state_size), llvm_int(e->i32, m->scratch_size), llvm_int(e->i32, m->scratch_step),
-		llvm_int(e->i32, info->weight_size), llvm_int(e->i32, info->steps),
-		f_reset, f_step ? f_step : LLVMConstNull(LLVMTypeOf(f_run)), f_run,
+		llvm_int(e->i32, m->state_size), llvm_int(e->i32, m->scratch_size),
+		llvm_int(e->i32, m->scratch_step), llvm_int(e->i32, info->weight_size),
+		llvm_int(e->i32, info->steps),
+		f_reset, f_step ? f_step : none, f_run ? f_run : none,
 		llvm_int(e->i16, b.n), body_names(e, &b), f_use,
 		llvm_int(e->i32, info->check), llvm_int(e->i32, info->check_steps),
 	};

@@ -14,8 +14,13 @@ static int lanes_of(LLVMValueRef v)
 
 static LLVMTypeRef class_type(Llvm *e, char klass, int lanes)
 {
-	LLVMTypeRef t = klass == 'b' ? e->i8 : klass == 'h' ? e->i16 : klass == 'w' ? e->i32 : klass == 'l' ? e->i64 : e->f32;
-	return llvm_lanes(t, lanes);
+	switch (klass) {
+	case 'b': return llvm_lanes(e->i8, lanes);
+	case 'h': return llvm_lanes(e->i16, lanes);
+	case 'w': return llvm_lanes(e->i32, lanes);
+	case 'l': return llvm_lanes(e->i64, lanes);
+	}
+	return llvm_lanes(e->f32, lanes);
 }
 
 static LLVMValueRef extend(Llvm *e, LLVMValueRef v, char klass)
@@ -70,7 +75,8 @@ static LLVMValueRef pick(Llvm *e, LLVMValueRef v, int at, int step, int n)
 		return LLVMBuildExtractElement(e->b, v, llvm_int(e->i32, at), "");
 	for (int j = 0; j < n; j++)
 		lane[j] = llvm_int(e->i32, at + j * step);
-	return LLVMBuildShuffleVector(e->b, v, LLVMGetPoison(LLVMTypeOf(v)), LLVMConstVector(lane, (unsigned)n), "");
+	LLVMValueRef none = LLVMGetPoison(LLVMTypeOf(v));
+	return LLVMBuildShuffleVector(e->b, v, none, LLVMConstVector(lane, (unsigned)n), "");
 }
 
 static LLVMValueRef half(Llvm *e, LLVMValueRef v, int which)
@@ -110,19 +116,30 @@ static LLVMValueRef repeat(Llvm *e, LLVMValueRef v, int times)
 	return word ? LLVMBuildBitCast(e->b, r, class_type(e, 'b', total), "") : r;
 }
 
-/* ---- instructions of x86 ---------------------------------------------------------------------------- */
+/* ---- instructions of x86 ---------------------------------------------------------------------- */
 
-/* Names of the instruction for results of 128, 256 and 512 bits. */
+/* The instruction for results of 128, 256 and 512 bits, and what a function must have for it. */
 typedef struct { const char *name[3]; Isa isa[3]; } X86;
-static const X86 x86_dp4 = {{"llvm.x86.avx512.vpdpbusd.128", "llvm.x86.avx512.vpdpbusd.256", "llvm.x86.avx512.vpdpbusd.512"},
-	{ISA_AVX512VNNI, ISA_AVX512VNNI, ISA_AVX512VNNI}};
-static const X86 x86_madub = {{"llvm.x86.ssse3.pmadd.ub.sw.128", "llvm.x86.avx2.pmadd.ub.sw", "llvm.x86.avx512.pmaddubs.w.512"},
-	{ISA_AVX2, ISA_AVX2, ISA_AVX512VNNI}};
-static const X86 x86_madw = {{"llvm.x86.sse2.pmadd.wd", "llvm.x86.avx2.pmadd.wd", "llvm.x86.avx512.pmaddw.d.512"},
-	{ISA_AVX2, ISA_AVX2, ISA_AVX512VNNI}};
-static const X86 x86_signb = {{"llvm.x86.ssse3.psign.b.128", "llvm.x86.avx2.psign.b", 0}, {ISA_AVX2, ISA_AVX2, N_ISA}};
-static const X86 x86_mulhrs = {{"llvm.x86.ssse3.pmul.hr.sw.128", "llvm.x86.avx2.pmul.hr.sw", "llvm.x86.avx512.pmul.hr.sw.512"},
-	{ISA_AVX2, ISA_AVX2, ISA_AVX512VNNI}};
+static const X86 x86_dp4 = {
+	{"llvm.x86.avx512.vpdpbusd.128", "llvm.x86.avx512.vpdpbusd.256", "llvm.x86.avx512.vpdpbusd.512"},
+	{ISA_AVX512VNNI, ISA_AVX512VNNI, ISA_AVX512VNNI},
+};
+static const X86 x86_madub = {
+	{"llvm.x86.ssse3.pmadd.ub.sw.128", "llvm.x86.avx2.pmadd.ub.sw", "llvm.x86.avx512.pmaddubs.w.512"},
+	{ISA_AVX2, ISA_AVX2, ISA_AVX512VNNI},
+};
+static const X86 x86_madw = {
+	{"llvm.x86.sse2.pmadd.wd", "llvm.x86.avx2.pmadd.wd", "llvm.x86.avx512.pmaddw.d.512"},
+	{ISA_AVX2, ISA_AVX2, ISA_AVX512VNNI},
+};
+static const X86 x86_signb = {
+	{"llvm.x86.ssse3.psign.b.128", "llvm.x86.avx2.psign.b", 0},
+	{ISA_AVX2, ISA_AVX2, N_ISA},
+};
+static const X86 x86_mulhrs = {
+	{"llvm.x86.ssse3.pmul.hr.sw.128", "llvm.x86.avx2.pmul.hr.sw", "llvm.x86.avx512.pmul.hr.sw.512"},
+	{ISA_AVX2, ISA_AVX2, ISA_AVX512VNNI},
+};
 
 /* 0 where the current function may not use it. */
 static LLVMValueRef x86(Llvm *e, const X86 *op, int result_bytes, int n, LLVMValueRef *arg)
@@ -141,7 +158,8 @@ static LLVMValueRef dp4(Llvm *e, LLVMValueRef a, LLVMValueRef b, LLVMValueRef c)
 		return v;
 	v = a;
 	for (int i = 0; i < 4; i++) {
-		LLVMValueRef x = zero_extend(e, pick(e, b, i, 4, n), 'w'), y = extend(e, pick(e, c, i, 4, n), 'w');
+		LLVMValueRef x = zero_extend(e, pick(e, b, i, 4, n), 'w');
+		LLVMValueRef y = extend(e, pick(e, c, i, 4, n), 'w');
 		v = LLVMBuildAdd(e->b, v, LLVMBuildMul(e->b, x, y, ""), "");
 	}
 	return v;
@@ -149,9 +167,9 @@ static LLVMValueRef dp4(Llvm *e, LLVMValueRef a, LLVMValueRef b, LLVMValueRef c)
 
 static LLVMValueRef clamp(Llvm *e, LLVMValueRef v, int64_t lo, int64_t hi)
 {
-	LLVMValueRef l[] = {v, llvm_int(LLVMTypeOf(v), lo)};
-	LLVMValueRef h[] = {llvm_intrinsic(e, "llvm.smax", LLVMTypeOf(v), 0, 2, l), llvm_int(LLVMTypeOf(v), hi)};
-	return llvm_intrinsic(e, "llvm.smin", LLVMTypeOf(v), 0, 2, h);
+	LLVMTypeRef t = LLVMTypeOf(v);
+	v = llvm_intrinsic(e, "llvm.smax", t, 0, 2, (LLVMValueRef[]){v, llvm_int(t, lo)});
+	return llvm_intrinsic(e, "llvm.smin", t, 0, 2, (LLVMValueRef[]){v, llvm_int(t, hi)});
 }
 
 static LLVMValueRef madub(Llvm *e, LLVMValueRef a, LLVMValueRef b)
@@ -161,7 +179,8 @@ static LLVMValueRef madub(Llvm *e, LLVMValueRef a, LLVMValueRef b)
 	if (v)
 		return v;
 	for (int i = 0; i < 2; i++)
-		part[i] = LLVMBuildMul(e->b, zero_extend(e, pick(e, a, i, 2, n), 'w'), extend(e, pick(e, b, i, 2, n), 'w'), "");
+		part[i] = LLVMBuildMul(e->b, zero_extend(e, pick(e, a, i, 2, n), 'w'),
+		                       extend(e, pick(e, b, i, 2, n), 'w'), "");
 	return trunc_to(e, clamp(e, LLVMBuildAdd(e->b, part[0], part[1], ""), -32768, 32767), 'h');
 }
 
@@ -172,7 +191,8 @@ static LLVMValueRef madw(Llvm *e, LLVMValueRef a, LLVMValueRef b)
 	if (v)
 		return v;
 	for (int i = 0; i < 2; i++)
-		part[i] = LLVMBuildMul(e->b, extend(e, pick(e, a, i, 2, n), 'w'), extend(e, pick(e, b, i, 2, n), 'w'), "");
+		part[i] = LLVMBuildMul(e->b, extend(e, pick(e, a, i, 2, n), 'w'),
+		                       extend(e, pick(e, b, i, 2, n), 'w'), "");
 	return LLVMBuildAdd(e->b, part[0], part[1], "");
 }
 
@@ -183,7 +203,8 @@ static LLVMValueRef signb(Llvm *e, LLVMValueRef a, LLVMValueRef b)
 		return v;
 	LLVMValueRef zero = LLVMConstNull(LLVMTypeOf(b));
 	v = LLVMBuildSelect(e->b, is_zero(e, b), zero, a, "");
-	return LLVMBuildSelect(e->b, LLVMBuildICmp(e->b, LLVMIntSLT, b, zero, ""), LLVMBuildNeg(e->b, a, ""), v, "");
+	LLVMValueRef negative = LLVMBuildICmp(e->b, LLVMIntSLT, b, zero, "");
+	return LLVMBuildSelect(e->b, negative, LLVMBuildNeg(e->b, a, ""), v, "");
 }
 
 static LLVMValueRef mulhrs(Llvm *e, LLVMValueRef a, LLVMValueRef b)
@@ -197,7 +218,7 @@ static LLVMValueRef mulhrs(Llvm *e, LLVMValueRef a, LLVMValueRef b)
 	return trunc_to(e, v, 'h');
 }
 
-/* ---- the table -------------------------------------------------------------------------------------- */
+/* ---- the table -------------------------------------------------------------------------------- */
 
 #define B               e->b
 #define AND(v, k)       mask(e, v, k)

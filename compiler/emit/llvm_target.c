@@ -50,9 +50,10 @@ void llvm_init(void)
 }
 
 /* Processor and features where --cpu says nothing: the least that C compilers assume for the triple. */
-static const struct { const char *triple, *cpu, *features; } defaults[] = {
+static const struct { const char *arch, *cpu, *features; } defaults[] = {
 	{"x86_64", "x86-64", ""},
-	{"i386", "pentium4", ""}, {"i486", "pentium4", ""}, {"i586", "pentium4", ""}, {"i686", "pentium4", ""},
+	{"i386", "pentium4", ""}, {"i486", "pentium4", ""}, {"i586", "pentium4", ""},
+	{"i686", "pentium4", ""},       /* with SSE2: the x87 registers would round twice */
 	{"thumbv6m", "cortex-m0", ""},
 	{"thumbv7m", "cortex-m3", ""},
 	{"thumbv7em", "cortex-m4", ""},
@@ -94,7 +95,7 @@ static void find_cpu(LlvmTarget *t, const char *cpu)
 		return;
 	}
 	for (size_t i = 0; i < sizeof defaults / sizeof *defaults; i++)
-		if (is_arch(t->triple, defaults[i].triple)) {
+		if (is_arch(t->triple, defaults[i].arch)) {
 			snprintf(t->cpu, sizeof t->cpu, "%s", defaults[i].cpu);
 			add_features(t, defaults[i].features);
 			if (t->pic && is_arch(t->triple, "riscv64"))
@@ -131,15 +132,18 @@ static bool cpu_exists(const LlvmTarget *t, const char *cpu, char *err, size_t n
 	make_and_listen(t, said, sizeof said);
 	if (!strstr(said, "is not a recognized"))
 		return true;
-	snprintf(err, nerr, "target %s has no processor or feature '%s': %.*s", t->triple, cpu, (int)strcspn(said, "("), said);
+	snprintf(err, nerr, "target %s has no processor or feature '%s': %.*s", t->triple, cpu,
+	         (int)strcspn(said, "("), said);
 	return false;
 }
 
-bool llvm_target_find(LlvmTarget *t, const char *triple, const char *cpu, bool floats, char *err, size_t nerr)
+bool llvm_target_find(LlvmTarget *t, const char *triple, const char *cpu, bool floats, char *err,
+                      size_t nerr)
 {
-	static const char *const hosted[] = {"linux", "freebsd", "netbsd", "openbsd", "darwin", "macos", "android"};
-	static const char *const wide_results[] = {"riscv64", "powerpc64", "powerpc64le", "s390x", "mips64", "mips64el",
-		"loongarch64", "sparcv9"};
+	static const char *const hosted[] = {"linux", "bsd", "darwin", "macos", "android"};
+	static const char *const wide_results[] = {"riscv64", "powerpc64", "powerpc64le", "s390x", "mips64",
+		"mips64el", "loongarch64", "sparcv9"};
+	static const char *const scalar_arm[] = {"thumbv6m", "thumbv7m", "thumbv7em", "thumbv8m"};
 	llvm_init();
 	*t = (LlvmTarget){.x86_64 = false};
 	/* LLVM misreads the parts of a triple that is not in its normal form (eabihf as the system, say). */
@@ -158,8 +162,9 @@ bool llvm_target_find(LlvmTarget *t, const char *triple, const char *cpu, bool f
 	t->x86_64 = is_arch(t->triple, "x86_64");
 	for (size_t i = 0; i < sizeof wide_results / sizeof *wide_results; i++)
 		t->sign_extend |= is_arch(t->triple, wide_results[i]);
-	bool m_profile = starts(t->triple, "thumbv6m") || starts(t->triple, "thumbv7m") || starts(t->triple, "thumbv7em") ||
-	                 starts(t->triple, "thumbv8m");
+	bool m_profile = false;         /* Cortex-M without vectors */
+	for (size_t i = 0; i < sizeof scalar_arm / sizeof *scalar_arm; i++)
+		m_profile |= starts(t->triple, scalar_arm[i]);
 	t->no_fp_regs = m_profile && !floats;
 	bool soft = !strstr(t->triple, "eabihf");
 	if (m_profile && soft)          /* the core may be one without a floating point unit */

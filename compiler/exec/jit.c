@@ -16,6 +16,8 @@
 #include <cpuid.h>
 #endif
 
+enum { NO_ENTRY = -1 };         /* a status: see exec_error */
+
 typedef struct {
 	LLVMOrcLLJITRef jit;
 	const char *body;
@@ -24,7 +26,7 @@ typedef struct {
 	int32_t (*run)(void *state, void *scratch, const void *const *in, void *const *out, int32_t steps);
 } Jit;
 
-/* ---- this machine ----------------------------------------------------------------------------------- */
+/* ---- this machine ----------------------------------------------------------------------------- */
 
 /* A mask of 1 << isa, by the same questions that emitted code asks (emit/llvm_dispatch.c). */
 static unsigned machine_mask(void)
@@ -69,7 +71,7 @@ static const char *choose_body(const Module *m, const char *body, char *err, siz
 	return best;
 }
 
-/* ---- loading ---------------------------------------------------------------------------------------- */
+/* ---- loading ---------------------------------------------------------------------------------- */
 
 static bool took(LLVMErrorRef e, char *err, size_t nerr)
 {
@@ -101,7 +103,7 @@ static void close_jit(void *self)
 	free(j);
 }
 
-/* A body is asked for: its code just as it would be emitted.  None is: code that may use all of the machine. */
+/* A body is asked for: its code just as it would be emitted.  None is: code that may use AVX2 anywhere. */
 static bool this_machine(LlvmTarget *t, const char *body, char *err, size_t nerr)
 {
 	char cpu[160] = "";
@@ -119,8 +121,9 @@ static bool load(Jit *j, const Module *m, const LlvmTarget *t, char *err, size_t
 	if (!llvm_object_in_place(m, j->body, t, &object, err, nerr))
 		return false;
 	LLVMOrcLLJITBuilderRef b = LLVMOrcCreateLLJITBuilder();
-	LLVMOrcLLJITBuilderSetJITTargetMachineBuilder(b, LLVMOrcJITTargetMachineBuilderCreateFromTargetMachine(
-		llvm_target_machine(t)));
+	LLVMTargetMachineRef tm = llvm_target_machine(t);
+	LLVMOrcLLJITBuilderSetJITTargetMachineBuilder(
+		b, LLVMOrcJITTargetMachineBuilderCreateFromTargetMachine(tm));
 	if (!took(LLVMOrcCreateLLJIT(&j->jit, b), err, nerr)) {
 		LLVMDisposeMemoryBuffer(object);
 		return false;
@@ -129,11 +132,11 @@ static bool load(Jit *j, const Module *m, const LlvmTarget *t, char *err, size_t
 	if (!took(LLVMOrcLLJITAddObjectFile(j->jit, lib, object), err, nerr))
 		return false;
 	*(void **)&j->reset = lookup(j, "reset");
-	*(void **)&j->run = lookup(j, "run");
+	*(void **)&j->run = llvm_entry(m, "run", j->body) ? lookup(j, "run") : 0;
 	*(void **)&j->step = llvm_entry(m, "step", j->body) ? lookup(j, "step") : 0;
-	if (!j->reset || !j->run)
+	if (!j->reset)
 		snprintf(err, nerr, "internal error: the code could not be loaded");
-	return j->reset && j->run;
+	return j->reset != 0;
 }
 
 static void *open_jit(const Module *m, const char *body, char *err, size_t nerr)
@@ -150,22 +153,31 @@ static void *open_jit(const Module *m, const char *body, char *err, size_t nerr)
 	return 0;
 }
 
-/* ---- calls ------------------------------------------------------------------------------------------ */
+/* ---- calls ------------------------------------------------------------------------------------ */
 
 static void reset_jit(void *self, uint8_t *state)
 {
 	((Jit *)self)->reset(state);
 }
 
-static int32_t step_jit(void *self, uint8_t *state, uint8_t *scratch, const void *const *in, void *const *out)
+static int32_t step_jit(void *self, uint8_t *state, uint8_t *scratch, const void *const *in,
+                        void *const *out)
 {
-	return ((Jit *)self)->step(state, scratch, in, out);
+	Jit *j = self;
+	return j->step ? j->step(state, scratch, in, out) : NO_ENTRY;
 }
 
 static int32_t run_jit(void *self, uint8_t *state, uint8_t *scratch, const void *const *in, void *const *out,
                        int32_t steps)
 {
-	return ((Jit *)self)->run(state, scratch, in, out, steps);
+	Jit *j = self;
+	return j->run ? j->run(state, scratch, in, out, steps) : NO_ENTRY;
+}
+
+static const char *error_jit(void *self)
+{
+	(void)self;
+	return "the module has no such entry function";
 }
 
 static const char *body_jit(void *self)
@@ -174,6 +186,6 @@ static const char *body_jit(void *self)
 }
 
 const ExecKind exec_jit = {
-	.name = "jit", .open = open_jit, .reset = reset_jit, .step = step_jit, .run = run_jit, .body = body_jit,
-	.close = close_jit,
+	.name = "jit", .open = open_jit, .reset = reset_jit, .step = step_jit, .run = run_jit,
+	.body = body_jit, .close = close_jit, .error = error_jit,
 };

@@ -29,7 +29,7 @@ typedef union {
 	T_s s[COUNT];
 } Buffer;
 
-/* ---- the C column ----------------------------------------------------------------------------------- */
+/* ---- the C column ----------------------------------------------------------------------------- */
 
 /* Applies a row to `n` units of lanes. */
 typedef void (*Meaning)(int n, Buffer *out, const Buffer *in0, const Buffer *in1, const Buffer *in2);
@@ -63,7 +63,7 @@ static const Meaning meaning_of[N_OPS] = {
 #include "ir/ops.def"
 };
 
-/* ---- modules ---------------------------------------------------------------------------------------- */
+/* ---- modules ---------------------------------------------------------------------------------- */
 
 static const char classes[] = "bhwls";
 static const char *const elems[] = {"i8", "i16", "i32", "i64", "f32"};
@@ -105,7 +105,7 @@ static bool exists(const OpInfo *o, int n)
 		if (!c)
 			continue;
 		int lanes = lanes_of(o, k, n);
-		if (lanes > 64 || lanes * sizes[class_index(c)] > MAX_LANE_BYTES || (lanes == 1 && (c == 'b' || c == 'h')))
+		if (lanes * sizes[class_index(c)] > MAX_LANE_BYTES || (lanes == 1 && strchr("bh", c)))
 			return false;
 	}
 	return true;
@@ -141,14 +141,17 @@ static void write_test(FILE *f, int i, int n, const char *isa)
 	fprintf(f, "func @t%d(", i);
 	for (int k = 0; k < 3 && o->arg[k]; k++)
 		fprintf(f, "%%x%d &%s[%d], ", k, elems[class_index(o->arg[k])], COUNT);
-	fprintf(f, "%%y &%s[%d])%s%s%s {\n\tfor %%i < %d {\n", elems[class_index(o->res)], COUNT,
-	        isa ? " isa=\"" : "", isa ? isa : "", isa ? "\"" : "", COUNT / 4 / n);
+	fprintf(f, "%%y &%s[%d])", elems[class_index(o->res)], COUNT);
+	if (isa)
+		fprintf(f, " isa=\"%s\"", isa);
+	fprintf(f, " {\n\tfor %%i < %d {\n", COUNT / 4 / n);
 	for (int k = 0; k < 3 && o->arg[k]; k++) {
 		int lanes = tests[i].one == k ? 1 : lanes_of(o, k, n);
 		fprintf(f, "\t\t%%i%d =w mulw %%i, %d\n", k, lanes);
 		fprintf(f, "\t\t%%v%d =%s load %%x%d[%%i%d]\n", k, reg(o->arg[k], lanes), k, k);
 	}
-	fprintf(f, "\t\t%%iy =w mulw %%i, %d\n\t\t%%r =%s %s ", lanes_of(o, 3, n), reg(o->res, lanes_of(o, 3, n)), o->name);
+	int lanes = lanes_of(o, 3, n);
+	fprintf(f, "\t\t%%iy =w mulw %%i, %d\n\t\t%%r =%s %s ", lanes, reg(o->res, lanes), o->name);
 	for (int k = 0; k < 3 && o->arg[k]; k++)
 		fprintf(f, "%s%%v%d", k ? ", " : "", k);
 	fprintf(f, "\n\t\tstore %%y[%%iy], %%r\n\t}\n}\n");
@@ -157,12 +160,13 @@ static void write_test(FILE *f, int i, int n, const char *isa)
 /* The ports: the three operands of each class, then the results of all tests. */
 static void write_ports(FILE *f, bool entry)
 {
+	const char *in_form = entry ? ", %%in%d%c &%s[%d]" : "input \"in%d%c\" %s[%d]\n";
+	const char *out_form = entry ? ", %%out%d &%s[%d]" : "output \"out%d\" %s[%d]\n";
 	for (int k = 0; k < 3; k++)
 		for (int c = 0; c < 5; c++)
-			fprintf(f, entry ? ", %%in%d%c &%s[%d]" : "input \"in%d%c\" %s[%d]\n", k, classes[c], elems[c], COUNT);
+			fprintf(f, in_form, k, classes[c], elems[c], COUNT);
 	for (int i = 0; i < ntests; i++)
-		fprintf(f, entry ? ", %%out%d &%s[%d]" : "output \"out%d\" %s[%d]\n", i,
-		        elems[class_index(op_info[tests[i].op].res)], COUNT);
+		fprintf(f, out_form, i, elems[class_index(op_info[tests[i].op].res)], COUNT);
 }
 
 static void write_entry(FILE *f, const char *what, const char *body)
@@ -186,8 +190,8 @@ static Module *make_module(int n, const char *body)
 	size_t size = 0;
 	const char *isa = strcmp(body, "portable") ? body : 0;
 	FILE *f = open_memstream(&text, &size);
-	fprintf(f, "module \"rows\" level=loop state=16 scratch=16 planned bodies=[portable%s%s]\n", isa ? ", " : "",
-	        isa ? isa : "");
+	fprintf(f, "module \"rows\" level=loop state=16 scratch=16 planned bodies=[portable%s%s]\n",
+	        isa ? ", " : "", isa ? isa : "");
 	write_ports(f, false);
 	for (int i = 0; i < ntests; i++)
 		write_test(f, i, n, isa);
@@ -205,7 +209,7 @@ static Module *make_module(int n, const char *body)
 	return m;
 }
 
-/* ---- inputs ----------------------------------------------------------------------------------------- */
+/* ---- inputs ----------------------------------------------------------------------------------- */
 
 static uint64_t seed = 1;
 
@@ -218,11 +222,12 @@ static uint64_t random64(void)
 	return z ^ z >> 31;
 }
 
-static const int64_t edges[] = {0, 1, -1, 2, -2, 3, 7, 8, 15, 16, 31, 32, 63, 64, 127, 128, -127, -128, -129, 255, 256,
-	16384, 32767, 32768, -32767, -32768, -32769, 65535, 65536, 2147483647, -2147483647, -2147483647 - 1,
+static const int64_t edges[] = {0, 1, -1, 2, -2, 3, 7, 8, 15, 16, 31, 32, 63, 64, 127, 128, -127, -128, -129,
+	255, 256, 16384, 32767, 32768, -32767, -32768, -32769, 65535, 65536, INT32_MAX, -INT32_MAX, INT32_MIN,
 	4294967295, 4294967296, INT64_MAX, -INT64_MAX, INT64_MIN};
-static const float float_edges[] = {0, -0.0f, 1, -1, 0.5f, -0.5f, 1.5f, 2.5f, 0x1p-149f, -0x1p-149f, 0x1p-126f, 3.4e38f,
-	-3.4e38f, INFINITY, -INFINITY, NAN, 2147483648.0f, -2147483648.0f, 2147483520.0f, -2147483904.0f, 8388607.5f, 16777217.0f};
+static const float float_edges[] = {0, -0.0f, 1, -1, 0.5f, -0.5f, 1.5f, 2.5f, 0x1p-149f, -0x1p-149f,
+	0x1p-126f, 3.4e38f, -3.4e38f, INFINITY, -INFINITY, NAN, 2147483648.0f, -2147483648.0f, 2147483520.0f,
+	-2147483904.0f, 8388607.5f, 16777217.0f};
 #define LEN(a) (sizeof(a) / sizeof *(a))
 
 /* Random integers of all magnitudes. */
@@ -267,7 +272,7 @@ static void fill_inputs(void)
 		}
 }
 
-/* ---- comparison ------------------------------------------------------------------------------------- */
+/* ---- comparison ------------------------------------------------------------------------------- */
 
 /* The same number on all lanes of a unit, as a one-lane operand means. */
 static void spread(Buffer *to, const Buffer *from, char klass, int n)
@@ -378,7 +383,7 @@ int main(int argc, char **argv)
 	for (size_t b = 0; b < LEN(bodies); b++)
 		for (int n = 1; n <= 64; n *= 2)
 			if (!test_body(bodies[b], n, &cases, &differ) && n == 64)
-				printf("skipped: this machine cannot run %s; it was compiled only\n", bodies[b]);
+				printf("skipped: this machine cannot run %s; compiled only\n", bodies[b]);
 	printf("llvm_ops: %d rows, %ld cases, %ld differences\n", rows, cases, differ);
 	return differ != 0;
 }
