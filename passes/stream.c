@@ -3,7 +3,9 @@
  * First the time axis of every value of @main is found, from the inputs on; an op that needs more than one
  * step of the time axis at once ends the attempt, and @main stays as it is.  So do inputs without a time
  * axis, and scans that go backwards or do not start from constants.  Taking the last step of a sequence is
- * fine: what follows from it is worked out at every step, and the last one counts. */
+ * fine: what follows from it is worked out at every step, and the last one counts.
+ *
+ * A fixed number of steps above one becomes T: a network that works step by step takes any number. */
 #include "passes/passes.h"
 #include "passes/stream.h"
 
@@ -166,6 +168,33 @@ static bool analyse(Stream *s)
 
 /* ---- @main as a scan -------------------------------------------------------------------------- */
 
+/* What works step by step works for any number of steps, also where the file says just one number. */
+static const Type *any_length(Stream *s, const Type *t, int time)
+{
+	int32_t dim[MAX_RANK];
+	memcpy(dim, t->dim, sizeof dim);
+	if (time >= 0)
+		dim[time] = DIM_T;
+	return type_like(s->m, t, t->rank, dim);
+}
+
+static void free_length(Stream *s, Val *const *out)
+{
+	Func *f = s->main;
+	Port *p = s->m->in;
+	for (int i = 0; i < f->nparam; i++) {
+		f->param[i]->type = any_length(s, f->param[i]->type, s->time[f->param[i]->id]);
+		if (p)
+			p->type = f->param[i]->type, p = p->next;
+	}
+	p = s->m->out;
+	for (int i = 0; i < f->nret; i++) {
+		f->ret[i] = any_length(s, f->ret[i], operand_time(s, out[i]));
+		if (p)
+			p->type = f->ret[i], p = p->next;
+	}
+}
+
 static void rewrite_main(Stream *s, Func *step)
 {
 	Module *m = s->m;
@@ -183,6 +212,7 @@ static void rewrite_main(Stream *s, Func *step)
 		keep[i] = time < 0 ? "last" : "all";
 		out_axis[i] = time < 0 ? 0 : time;
 	}
+	free_length(s, out);
 	f->body = (Block){0};
 	Op *scan = op_new(m, &f->body, O_scan, nin, f->param);
 	scan->callee = step;

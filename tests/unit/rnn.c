@@ -355,7 +355,10 @@ static bool run(const Module *m, const Case *c, const char *kind, int *streamed,
 	Buffers b = {{0}, {0}, {0}};
 	make_buffers(c, &b);
 	exec_reset(e);
-	int32_t status = exec_run(e, b.in, b.out, c->rnn.steps);
+	bool timed = false;             /* a model of a fixed length runs one whole sequence a call */
+	for (const Port *p = m->in; p; p = p->next)
+		timed |= type_has_t(p->type);
+	int32_t status = exec_run(e, b.in, b.out, timed ? c->rnn.steps : 1);
 	bool ok = status == 0;
 	if (!ok)
 		snprintf(err, nerr, "run returned %d", status);
