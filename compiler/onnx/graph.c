@@ -1,0 +1,272 @@
+/* graph.c: walk a graph.  First all names are put in order: who defines them, who uses them, which nodes an output
+ * depends on.  Then the nodes that are needed are given to their operators, one after the other. */
+#include "onnx/import.h"
+
+#include <stdio.h>
+#include <string.h>
+
+struct Scope {
+	Import *im;
+	Scope *outer;
+	const Onnx__Graph *g;
+	Table *names;           /* Value * */
+	bool good;
+};
+
+static bool graph_fail(Scope *s, const char *what, const char *name)
+{
+	diag_error(s->im->d, "%s: '%.100s' %s", s->im->model->file, name, what);
+	return s->good = false;
+}
+
+static Value *find_here(const Scope *s, const char *name)
+{
+	return *name ? table_get(s->names, name) : 0;
+}
+
+static Value *find_any(const Scope *s, const char *name)
+{
+	for (; s; s = s->outer) {
+		Value *v = find_here(s, name);
+		if (v)
+			return v;
+	}
+	return 0;
+}
+
+Value *scope_find(const Scope *s, const char *name)
+{
+	Value *v = find_any(s, name);
+	while (v && v->same)
+		v = v->same;
+	return v;
+}
+
+/* ---- names --------------------------------------------------------------------------------- */
+
+static Value *declare(Scope *s, const char *name, int producer)
+{
+	void **at = table_at(s->names, name);
+	if (*at) {
+		graph_fail(s, "is defined twice", name);
+		return *at;
+	}
+	Value *v = NEW(s->im->arena, Value);
+	v->name = name;
+	v->producer = producer;
+	return *at = v;
+}
+
+static void declare_all(Scope *s)
+{
+	const Onnx__Graph *g = s->g;
+	size_t n = g->n_input + g->n_initializer;
+	for (size_t i = 0; i < g->n_node; i++)
+		n += g->node[i]->n_output;
+	s->names = table_new(s->im->arena, n);
+	for (size_t i = 0; i < g->n_initializer; i++)
+		declare(s, g->initializer[i]->name, -1);
+	Table *inputs = table_new(s->im->arena, g->n_input);
+	for (size_t i = 0; i < g->n_input; i++) {
+		void **seen = table_at(inputs, g->input[i]->name);
+		if (*seen)
+			graph_fail(s, "is an input twice", g->input[i]->name);
+		*seen = s;
+		if (!find_here(s, g->input[i]->name))           /* else the initializer is its value */
+			declare(s, g->input[i]->name, -1);
+	}
+	for (size_t i = 0; i < g->n_node; i++)
+		for (size_t k = 0; k < g->node[i]->n_output; k++)
+			if (*g->node[i]->output[k])
+				declare(s, g->node[i]->output[k], (int)i);
+}
+
+typedef void Visit(Scope *s, const char *name, int by);
+
+/* What a node's subgraphs use of the graphs around them; names of their own may be met, too, which does no harm.
+ * Subgraphs nest no deeper than wire_check allows. */
+static void visit_inside(Scope *s, const Onnx__Node *p, int by, Visit *visit)
+{
+	for (size_t i = 0; i < p->n_attribute; i++) {
+		const Onnx__Graph *g = p->attribute[i]->g;
+		for (size_t k = 0; g && k < g->n_node; k++) {
+			for (size_t j = 0; j < g->node[k]->n_input; j++)
+				visit(s, g->node[k]->input[j], by);
+			visit_inside(s, g->node[k], by, visit);
+		}
+		for (size_t k = 0; g && k < g->n_output; k++)
+			visit(s, g->output[k]->name, by);
+	}
+}
+
+static void visit_node(Scope *s, int i, Visit *visit)
+{
+	const Onnx__Node *p = s->g->node[i];
+	for (size_t k = 0; k < p->n_input; k++)
+		if (*p->input[k])
+			visit(s, p->input[k], i);
+	visit_inside(s, p, i, visit);
+}
+
+static void count_use(Scope *s, const char *name, int by)
+{
+	Value *v = find_any(s, name);
+	if (v)
+		v->uses++;
+}
+
+static void check_order(Scope *s, int i)
+{
+	const Onnx__Node *p = s->g->node[i];
+	char what[200];
+	for (size_t k = 0; k < p->n_input; k++) {
+		if (!*p->input[k])
+			continue;
+		Value *v = find_here(s, p->input[k]);
+		if (!v && !find_any(s->outer, p->input[k])) {
+			snprintf(what, sizeof what, "is used by node '%.80s' (%.40s) but defined nowhere", p->name,
+				 p->op_type);
+			graph_fail(s, what, p->input[k]);
+		} else if (v && v->producer >= i) {
+			snprintf(what, sizeof what,
+				 "is used by node '%.80s' (%.40s) before it is computed: a cycle, or nodes out of order",
+				 p->name, p->op_type);
+			graph_fail(s, what, p->input[k]);
+		}
+	}
+}
+
+static void need(Scope *s, const char *name, int by)
+{
+	Value *v = find_any(s, name);
+	if (v)
+		v->needed = true;
+}
+
+static bool is_needed(Scope *s, int i)
+{
+	const Onnx__Node *p = s->g->node[i];
+	for (size_t k = 0; k < p->n_output; k++) {
+		Value *v = find_here(s, p->output[k]);
+		if (v && v->needed)
+			return true;
+	}
+	return false;
+}
+
+static void check_names(Scope *s)
+{
+	const Onnx__Graph *g = s->g;
+	declare_all(s);
+	for (size_t i = 0; i < g->n_node; i++) {
+		check_order(s, (int)i);
+		visit_node(s, (int)i, count_use);
+	}
+	for (size_t i = 0; i < g->n_output; i++) {
+		if (!find_any(s, g->output[i]->name))
+			graph_fail(s, "is an output but defined nowhere", g->output[i]->name);
+		count_use(s, g->output[i]->name, 0);
+		need(s, g->output[i]->name, 0);
+	}
+	for (size_t i = g->n_node; i-- > 0; )
+		if (is_needed(s, (int)i))
+			visit_node(s, (int)i, need);
+}
+
+/* ---- weights ------------------------------------------------------------------------------- */
+
+static void read_initializers(Scope *s)
+{
+	Import *im = s->im;
+	char err[300];
+	for (size_t i = 0; i < s->g->n_initializer; i++) {
+		const Onnx__Tensor *p = s->g->initializer[i];
+		Value *v = find_here(s, p->name);
+		if (!v)
+			continue;
+		if (!v->needed && p->data_location == ONNX__TENSOR__LOCATION__EXTERNAL)
+			continue;
+		v->host = weight_read(im->arena, im->model->folder, p, err, sizeof err);
+		if (v->host) {
+			v->kind = V_HOST;
+			v->type = v->host->type;
+		} else if (v->needed || host_type(p->data_type) >= 0) {
+			diag_error(im->d, "%s: initializer '%.100s': %s", im->model->file, p->name, err);
+		}
+	}
+	for (size_t i = 0; i < s->g->n_sparse_initializer; i++) {
+		const Onnx__SparseTensor *p = s->g->sparse_initializer[i];
+		diag_error(im->d, "%s: initializer '%.100s' is sparse, which is not supported", im->model->file,
+			   p->values ? p->values->name : "");
+	}
+}
+
+/* ---- nodes --------------------------------------------------------------------------------- */
+
+static bool is_local_function(const Model *m, const Onnx__Node *p)
+{
+	for (size_t i = 0; i < m->proto->n_functions; i++)
+		if (!strcmp(m->proto->functions[i]->name, p->op_type)
+		    && !strcmp(m->proto->functions[i]->domain, p->domain))
+			return true;
+	return false;
+}
+
+static bool find_operator(Node *n)
+{
+	const Onnx__Node *p = n->p;
+	bool standard = !*p->domain || !strcmp(p->domain, "ai.onnx");
+	if (is_local_function(n->im->model, p))
+		return fail(n, "is a function of the model; such functions are not supported");
+	if (!standard)
+		return fail(n, "operator %.60s of domain %.60s is not supported; only domain ai.onnx is", p->op_type,
+			    p->domain);
+	n->row = op_row(p->op_type);
+	if (!n->row)
+		return fail(n, "operator %.60s (ai.onnx, opset %d) is not supported; supported: %s", p->op_type,
+			    n->im->model->opset, op_names(n->im->arena));
+	return true;
+}
+
+static void import_node(Scope *s, int i)
+{
+	const Onnx__Node *p = s->g->node[i];
+	Import *im = s->im;
+	Node n = { .im = im, .scope = s, .p = p, .index = i, .nin = (int)p->n_input, .nout = (int)p->n_output };
+	while (n.nin && !*p->input[n.nin - 1])          /* omitted ones at the end were never given */
+		n.nin--;
+	while (n.nout && !*p->output[n.nout - 1])
+		n.nout--;
+	n.in = NEWN(im->arena, Value *, n.nin);
+	n.out = NEWN(im->arena, Value *, n.nout);
+	bool known = true;
+	for (int k = 0; k < n.nin; k++) {
+		n.in[k] = *p->input[k] ? scope_find(s, p->input[k]) : 0;
+		known &= !n.in[k] || n.in[k]->kind != V_UNKNOWN;
+	}
+	for (int k = 0; k < n.nout; k++)
+		n.out[k] = find_here(s, p->output[k]);
+	if (find_operator(&n) && node_check(&n) && known)
+		n.row->import(&n);
+}
+
+bool graph_import(Import *im, Scope *outer, const Onnx__Graph *g, Value **out)
+{
+	Scope s = { .im = im, .outer = outer, .g = g, .good = true };
+	check_names(&s);
+	if (!s.good)
+		return false;
+	read_initializers(&s);
+	for (int i = 0; !outer && i < im->model->ninput; i++) {
+		Value *v = find_here(&s, im->model->input[i].name);
+		v->kind = V_RUN;
+		v->type = im->model->input[i].type;
+		v->val = im->f->param[i];
+	}
+	for (size_t i = 0; i < g->n_node; i++)
+		if (is_needed(&s, (int)i))
+			import_node(&s, (int)i);
+	for (size_t i = 0; i < g->n_output; i++)
+		out[i] = scope_find(&s, g->output[i]->name);
+	return true;
+}

@@ -1,0 +1,234 @@
+/* import.c: from an ONNX file to a module, once it is known what its dynamic dimensions stand for.
+ *
+ * At most one dimension can be T.  Which one shows only when the graph has been walked, so each candidate is
+ * tried: the first that becomes the time axis of a recurrent layer without a fault is taken.  When there is none, all
+ * are 1.  Walks are quick (weights are not copied until an op needs them). */
+#include "onnx/import.h"
+#include "util/file.h"
+#include "util/mem.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { MAX_TRIES = 16, FOLD_ROOM = 64 << 20 };
+
+typedef struct {
+	const Model *model;
+	const Options *opt;
+	const char **symbol;    /* distinct dynamic dimensions that --dim leaves open */
+	int nsymbol;
+} Job;
+
+/* ---- dimensions ---------------------------------------------------------------------------- */
+
+static bool is_pinned(const Options *opt, const char *symbol, int64_t *size)
+{
+	for (int i = opt->ndim - 1; i >= 0; i--)
+		if (!strcmp(opt->dim_name[i], symbol)) {
+			*size = opt->dim_value[i];
+			return true;
+		}
+	return false;
+}
+
+static bool add_symbols(Job *j, const OnnxInput *in)
+{
+	int64_t ignored;
+	for (int k = 0; k < in->rank; k++) {
+		bool known = !in->symbol[k] || is_pinned(j->opt, in->symbol[k], &ignored);
+		for (int i = 0; !known && i < j->nsymbol; i++)
+			known = !strcmp(j->symbol[i], in->symbol[k]);
+		if (known)
+			continue;
+		if (j->nsymbol == MAX_TRIES)
+			return false;
+		j->symbol[j->nsymbol++] = in->symbol[k];
+	}
+	return true;
+}
+
+static bool has_symbol(const Model *m, const char *name)
+{
+	for (int i = 0; i < m->ninput; i++)
+		for (int k = 0; k < m->input[i].rank; k++)
+			if (m->input[i].symbol[k] && !strcmp(m->input[i].symbol[k], name))
+				return true;
+	return false;
+}
+
+/* Every --dim must name a dimension and give it a size. */
+static bool check_pins(const Model *m, const Options *opt, Diag *d)
+{
+	bool good = true;
+	for (int i = 0; i < opt->ndim; i++) {
+		if (!has_symbol(m, opt->dim_name[i])) {
+			char *list = text_copy("");
+			for (int k = 0; k < m->ninput; k++)
+				for (int j = 0; j < m->input[k].rank; j++) {
+					const char *s = m->input[k].symbol[j];
+					if (!s || strlen(list) > 300)
+						continue;
+					char *longer = text_new("%s%s\"%s\"", list, *list ? ", " : "", s);
+					free(list);
+					list = longer;
+				}
+			diag_error(d, "%s: --dim: there is no dynamic dimension \"%s\"; there is %s", m->file,
+				   opt->dim_name[i], *list ? list : "none");
+			free(list);
+			good = false;
+		} else if (opt->dim_value[i] < 1 || opt->dim_value[i] > INT32_MAX) {
+			diag_error(d, "%s: --dim %s=%lld: a size from 1 to %d is needed", m->file, opt->dim_name[i],
+				   (long long)opt->dim_value[i], INT32_MAX);
+			good = false;
+		}
+	}
+	return good;
+}
+
+/* ---- one walk ------------------------------------------------------------------------------ */
+
+static void add_port(Module *m, Port **list, const char *name, const Type *t)
+{
+	while (*list)
+		list = &(*list)->next;
+	Port *p = NEW(m->arena, Port);
+	p->name = arena_strdup(m->arena, name);
+	p->type = t;
+	*list = p;
+}
+
+static void add_inputs(Import *im)
+{
+	for (int i = 0; i < im->model->ninput; i++) {
+		const OnnxInput *in = &im->model->input[i];
+		Shape s = { .rank = in->rank };
+		for (int k = 0; k < in->rank; k++) {
+			int64_t size = in->dim[k] ? in->dim[k] : 1;
+			if (in->symbol[k] && im->t_name && !strcmp(in->symbol[k], im->t_name))
+				size = DIM_T;
+			else if (in->symbol[k])
+				is_pinned(im->opt, in->symbol[k], &size);
+			s.dim[k] = (int32_t)size;
+		}
+		const Type *t = type_of(im, in->type, &s);
+		func_param(im->m, im->f, in->name, t);
+		add_port(im->m, &im->m->in, in->name, t);
+	}
+}
+
+static void add_outputs(Import *im, Value *const *out)
+{
+	const Onnx__Graph *g = im->model->proto->graph;
+	static const OpRow row = { .attrs = "" };
+	Onnx__Node p = ONNX__NODE__INIT;
+	p.op_type = (char *)"output";
+	Op *ret = op_new(im->m, &im->f->body, O_ret, (int)g->n_output, 0);
+	for (size_t i = 0; i < g->n_output; i++) {
+		Node n = { .im = im, .p = &p, .row = &row };
+		p.name = g->output[i]->name;
+		if (out[i]->kind == V_UNKNOWN) {
+			if (!diag_errors(im->d))
+				fail(&n, "its value could not be computed");
+			continue;
+		}
+		Val *v = operand(&n, out[i]);
+		if (!v)
+			continue;
+		ret->in[i] = v;
+		func_ret(im->m, im->f, v->type);
+		add_port(im->m, &im->m->out, g->output[i]->name, v->type);
+	}
+	if (!g->n_output)
+		diag_error(im->d, "%s: the graph has no output", im->model->file);
+}
+
+static char *default_name(const Model *m)
+{
+	return text_new("%.*s", (int)(strlen(m->file) - strlen(path_suffix(m->file))), m->file);
+}
+
+/* With `t` as T (0: no T).  0 with the faults in d. */
+static Module *walk(const Job *j, const char *t, bool *time_seen, Diag *d)
+{
+	char *name = j->opt->name ? text_copy(j->opt->name) : default_name(j->model);
+	Import im = { .model = j->model, .opt = j->opt, .d = d, .arena = arena_new(), .t_name = t };
+	im.room = FOLD_ROOM + 4 * (int64_t)j->model->size;
+	im.m = module_new(name);
+	im.f = func_new(im.m, "main");
+	im.file = arena_strdup(im.m->arena, j->model->file);
+	free(name);
+	add_inputs(&im);
+	const Onnx__Graph *g = j->model->proto->graph;
+	Value **out = NEWN(im.arena, Value *, g->n_output);
+	if (graph_import(&im, 0, g, out))
+		add_outputs(&im, out);
+	func_renumber(im.f);
+	*time_seen = im.time_seen;
+	arena_free(im.arena);
+	if (!diag_errors(d))
+		return im.m;
+	module_free(im.m);
+	return 0;
+}
+
+/* ---- choosing T ---------------------------------------------------------------------------- */
+
+/* Try symbol k (-1: none) without a word; the number of faults in *faults. */
+static Module *try(const Job *j, int k, bool *time_seen, int *faults)
+{
+	Diag *quiet = diag_new();
+	Module *m = walk(j, k < 0 ? 0 : j->symbol[k], time_seen, quiet);
+	*faults = diag_errors(quiet);
+	diag_free(quiet);
+	return m;
+}
+
+static void note_ones(const Job *j, int t, Diag *d)
+{
+	for (int i = 0; i < j->nsymbol; i++)
+		if (i != t)
+			diag_note(d, "%s: dimension \"%s\" taken as 1; --dim %s=N for another", j->model->file, j->symbol[i],
+				  j->symbol[i]);
+}
+
+static Module *choose(const Job *j, Diag *d)
+{
+	int best = -1, least = 0;
+	for (int k = 0; k < j->nsymbol; k++) {
+		int faults;
+		bool time_seen;
+		Module *m = try(j, k, &time_seen, &faults);
+		if (m && time_seen) {
+			note_ones(j, k, d);
+			return m;
+		}
+		module_free(m);
+		if (time_seen && (best < 0 || faults < least)) {
+			best = k;
+			least = faults;
+		}
+	}
+	/* A time axis that was found but does not work is no reason to fix it at 1 unasked: its faults are told. */
+	bool time_seen;
+	Module *m = walk(j, best < 0 ? 0 : j->symbol[best], &time_seen, d);
+	if (m)
+		note_ones(j, best, d);
+	return m;
+}
+
+Module *import_onnx(const char *path, const Options *opt, Diag *d)
+{
+	Model *model = model_open(path, d);
+	if (!model)
+		return 0;
+	Job j = { .model = model, .opt = opt, .symbol = mem_array(MAX_TRIES, sizeof *j.symbol) };
+	bool few = true;
+	for (int i = 0; i < model->ninput; i++)
+		few &= add_symbols(&j, &model->input[i]);
+	if (!few)
+		diag_error(d, "%s: more than %d dynamic dimensions; fix some with --dim NAME=N", model->file, MAX_TRIES);
+	Module *m = check_pins(model, opt, d) && few ? choose(&j, d) : 0;
+	free(j.symbol);
+	model_close(model);
+	return m;
+}

@@ -1,0 +1,41 @@
+/* model.h: an ONNX file in memory, before any of its meaning is looked at. */
+#ifndef GATEFOLD_ONNX_MODEL_H
+#define GATEFOLD_ONNX_MODEL_H
+
+#include "onnx.pb-c.h"
+#include "onnx/onnx.h"
+
+enum { NEWEST_OPSET = 28 };
+
+typedef struct {
+	const char *path, *file;        /* as given; without its folder, as in messages */
+	char *folder;                   /* where external data lies */
+	size_t size;                    /* bytes of the file */
+	Onnx__Model *proto;
+	int opset;                      /* of ai.onnx */
+	OnnxInput *input;
+	int ninput;
+} Model;
+
+Model *model_open(const char *path, Diag *d);           /* 0 with the faults in d */
+void model_close(Model *m);
+
+/* wire.c: may these bytes be given to protobuf-c?  false with the reason in err. */
+bool wire_check(const ProtobufCMessageDescriptor *type, const uint8_t *bytes, size_t n, char *err, size_t nerr);
+
+/* weights.c: the tensor that p stands for.  Its bytes belong to p or to a; external data is looked up in
+ * `folder` (0: not allowed).  0 with the reason in err. */
+const Tensor *weight_read(Arena *a, const char *folder, const Onnx__Tensor *p, char *err, size_t nerr);
+/* The element type as a HostType, or -1: not one we carry. */
+int host_type(int onnx);
+const char *onnx_type_name(int onnx);
+
+/* ---- table.c: things by name ------------------------------------------------------------------------ */
+
+typedef struct Table Table;
+
+Table *table_new(Arena *a, size_t n);           /* for at most n names */
+void **table_at(Table *t, const char *name);    /* the place of name; a new one holds 0 */
+void *table_get(const Table *t, const char *name);
+
+#endif
