@@ -9,10 +9,10 @@
 /* ---- names --------------------------------------------------------------------------------- */
 
 static const char *const keywords[] = {
-	"auto", "break", "case", "char", "const", "continue", "default", "do", "double", "else", "enum", "extern",
-	"float", "for", "goto", "if", "inline", "int", "long", "register", "restrict", "return", "short", "signed",
-	"sizeof", "static", "struct", "switch", "typedef", "union", "unsigned", "void", "volatile", "while", "asm",
-	"typeof", "bool", "true", "false", "nullptr", "constexpr", "thread_local", "alignas", "alignof",
+	"auto", "break", "case", "char", "const", "continue", "default", "do", "double", "else", "enum",
+	"extern", "float", "for", "goto", "if", "inline", "int", "long", "register", "restrict", "return",
+	"short", "signed", "sizeof", "static", "struct", "switch", "typedef", "union", "unsigned", "void",
+	"volatile", "while", "asm", "typeof", "bool", "true", "false", "nullptr", "constexpr", "thread_local", "alignas", "alignof",
 	"static_assert", "typeof_unqual", "linux", "unix",
 };
 

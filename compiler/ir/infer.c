@@ -61,7 +61,8 @@ static bool want_elem(const Infer *x, int from, Elem e, const char *what)
 {
 	for (int i = from; i < x->o->nin; i++)
 		if (plain_elem(infer_in(x, i)) != e) {
-			infer_fail(x, "operand %d is %s; %s", i + 1, elem_name(plain_elem(infer_in(x, i))), what);
+			infer_fail(x, "operand %d is %s; %s", i + 1, elem_name(plain_elem(infer_in(x, i))),
+			           what);
 			return false;
 		}
 	return true;
@@ -81,7 +82,8 @@ static int infer_elementwise(const Infer *x, int from, Elem e)
 		int32_t next[MAX_RANK];
 		rank = broadcast(dim, rank, t->dim, t->rank, next);
 		if (rank < 0)
-			return infer_fail(x, "shapes %s and %s do not broadcast", type_text(infer_in(x, 0), a, sizeof a),
+			return infer_fail(x, "shapes %s and %s do not broadcast",
+			                  type_text(infer_in(x, 0), a, sizeof a),
 			                  type_text(t, b, sizeof b));
 		memcpy(dim, next, sizeof dim[0] * (size_t)rank);
 	}
@@ -134,7 +136,8 @@ static int infer_reshape(const Infer *x)
 	int64_t ca = count_with_t(a, &na), ct = count_with_t(t, &nt);
 	if (ca != ct || na != nt) {
 		char p[128], q[128];
-		return infer_fail(x, "%s and %s differ in their number of elements", type_text(a, p, sizeof p),
+		return infer_fail(x, "%s and %s differ in their number of elements",
+		                  type_text(a, p, sizeof p),
 		                  type_text(t, q, sizeof q));
 	}
 	return infer_one(x, plain_elem(a), t->rank, t->dim);
@@ -157,7 +160,8 @@ static int infer_expand(const Infer *x)
 	memcpy(shape.dim, dim, sizeof dim[0] * shape.rank);
 	if (rank < 0 || !type_same_shape(&shape, t)) {
 		char p[128], q[128];
-		return infer_fail(x, "%s does not broadcast to %s", type_text(a, p, sizeof p), type_text(t, q, sizeof q));
+		return infer_fail(x, "%s does not broadcast to %s", type_text(a, p, sizeof p),
+		                  type_text(t, q, sizeof q));
 	}
 	return infer_one(x, plain_elem(a), t->rank, t->dim);
 }
@@ -195,12 +199,14 @@ static int infer_slice(const Infer *x)
 	if (!of_t && at < 0)
 		at += have;
 	if (of_t)
-		ok = n == DIM_T ? (step == 1 && at == 0) || (step == -1 && at == -1) : n == 1 && (at == 0 || at == -1);
+		ok = n == DIM_T ? (step == 1 && at == 0) || (step == -1 && at == -1)
+		                : n == 1 && (at == 0 || at == -1);
 	else
 		ok = n == 0 || (n > 0 && at >= 0 && at < have && step >= -have && step <= have &&
 		                at + (n - 1) * step >= 0 && at + (n - 1) * step < have);
 	if (!ok)
-		return infer_fail(x, "elements %lld, step %lld of axis %d are outside of the operand", (long long)at,
+		return infer_fail(x, "elements %lld, step %lld of axis %d are outside of the operand",
+		                  (long long)at,
 		                  (long long)step, axis);
 	int32_t dim[MAX_RANK];
 	memcpy(dim, a->dim, sizeof dim);
@@ -283,7 +289,8 @@ static int infer_softmax(const Infer *x)
 {
 	const Type *a = infer_in(x, 0);
 	int axis;
-	if (!infer_axis(x, "axis", -1, a->rank, &axis) || !want_elem(x, 0, E_f32, "this op wants a real operand"))
+	if (!infer_axis(x, "axis", -1, a->rank, &axis) ||
+	    !want_elem(x, 0, E_f32, "this op wants a real operand"))
 		return -1;
 	return infer_one(x, E_f32, a->rank, a->dim);
 }

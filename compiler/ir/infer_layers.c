@@ -47,7 +47,8 @@ static bool layer_dims(const Infer *x, Layer *l)
 		return false;
 	}
 	if (attr_int(x->o, "hidden", l->hidden) != l->hidden) {
-		infer_fail(x, "hidden=%lld, but R has %d columns", (long long)attr_int(x->o, "hidden", 0), l->hidden);
+		infer_fail(x, "hidden=%lld, but R has %d columns", (long long)attr_int(x->o, "hidden", 0),
+		           l->hidden);
 		return false;
 	}
 	if (l->dirs != (!strcmp(direction, "bidirectional") ? 2 : 1)) {
@@ -102,7 +103,8 @@ int infer_linear(const Infer *x)
 	Type want = { .form = T_TENSOR, .elem = E_f32, .rank = a->rank };
 	memcpy(want.dim, dim, sizeof dim);
 	if (b && !(b->rank == 1 && b->dim[0] == w->dim[0]) && !type_same_shape(b, &want))
-		return infer_fail(x, "the third operand is %s; it should be a bias [%d], or an addend like the result %s",
+		return infer_fail(x,
+		                  "the third operand is %s; it should be a bias [%d], or an addend like the result %s",
 		                  type_text(b, p, sizeof p), w->dim[0], type_text(&want, q, sizeof q));
 	return infer_one(x, E_f32, a->rank, dim);
 }
@@ -114,11 +116,13 @@ int infer_matmul(const Infer *x)
 	if (a->rank < 2 || b->rank < 2)
 		return infer_fail(x, "both operands have at least two dimensions");
 	if (plain_elem(a) != plain_elem(b))
-		return infer_fail(x, "operands are %s and %s", elem_name(plain_elem(a)), elem_name(plain_elem(b)));
+		return infer_fail(x, "operands are %s and %s", elem_name(plain_elem(a)),
+		                  elem_name(plain_elem(b)));
 	int32_t dim[MAX_RANK];
 	int n = broadcast(a->dim, a->rank - 2, b->dim, b->rank - 2, dim);
 	if (n < 0 || a->dim[a->rank - 1] != b->dim[b->rank - 2])
-		return infer_fail(x, "shapes %s and %s do not fit", type_text(a, p, sizeof p), type_text(b, q, sizeof q));
+		return infer_fail(x, "shapes %s and %s do not fit", type_text(a, p, sizeof p),
+		                  type_text(b, q, sizeof q));
 	dim[n] = a->dim[a->rank - 2];
 	dim[n + 1] = b->dim[b->rank - 1];
 	return infer_one(x, plain_elem(a), n + 2, dim);
@@ -174,7 +178,8 @@ static bool check_sequences(const Infer *x, int nseq, int32_t *steps)
 		}
 		*steps = t->dim[axis];
 		if (!is_step_of(f->param[i]->type, t, (int)axis)) {
-			infer_fail(x, "sequence %d is %s, but a step of @%s takes %s", i + 1, type_text(t, a, sizeof a),
+			infer_fail(x, "sequence %d is %s, but a step of @%s takes %s", i + 1,
+			           type_text(t, a, sizeof a),
 			           f->name, type_text(f->param[i]->type, b, sizeof b));
 			return false;
 		}
@@ -189,7 +194,8 @@ static bool check_same(const Infer *x, int from, Val *const *v, int n, const cha
 	for (int i = 0; i < n; i++)
 		if (infer_in(x, from + i) != v[i]->type) {
 			infer_fail(x, "operand %d is %s, but %s %%%s of @%s is %s", from + i + 1,
-			           type_text(infer_in(x, from + i), a, sizeof a), what, v[i]->name, x->o->callee->name,
+			           type_text(infer_in(x, from + i), a, sizeof a), what,
+			           v[i]->name, x->o->callee->name,
 			           type_text(v[i]->type, b, sizeof b));
 			return false;
 		}
@@ -226,11 +232,13 @@ int infer_scan(const Infer *x)
 	if (!f)
 		return infer_fail(x, "has no function");
 	if (nseq < 1 || ninit < 0 || ninit > f->nstate || nseq + ninit > o->nin)
-		return infer_fail(x, "seq=%lld and init=%lld do not fit %d operands and %d states of @%s", (long long)nseq,
+		return infer_fail(x, "seq=%lld and init=%lld do not fit %d operands and %d states of @%s",
+		                  (long long)nseq,
 		                  (long long)ninit, o->nin, f->nstate, f->name);
 	int s = (int)nseq, k = (int)ninit;
 	if (o->nin - k != f->nparam)
-		return infer_fail(x, "@%s has %d parameters, but there are %d sequences and invariants", f->name, f->nparam,
+		return infer_fail(x, "@%s has %d parameters, but there are %d sequences and invariants",
+		                  f->name, f->nparam,
 		                  o->nin - k);
 	if (!check_sequences(x, s, &steps) || !check_same(x, s, f->state, k, "state") ||
 	    !check_same(x, s + k, f->param + s, f->nparam - s, "parameter"))

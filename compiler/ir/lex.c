@@ -40,7 +40,8 @@ _Noreturn void parse_fail(Parser *p, const Token *t, const char *fmt, ...)
 		caret[i] = line[i] == '\t' ? '\t' : ' ';
 	line[n] = caret[k] = 0;
 	if (p->nerr)
-		snprintf(p->err, p->nerr, "%s:%d:%d: error: %s\n%s\n%s^", p->path, t->line, col, msg, line, caret);
+		snprintf(p->err, p->nerr, "%s:%d:%d: error: %s\n%s\n%s^", p->path, t->line, col, msg, line,
+		         caret);
 	longjmp(p->fail, 1);
 }
 
@@ -88,7 +89,7 @@ static void lex_name(Lexer *x, TokenKind k)
 		parse_fail(x->p, t, "a name is missing");
 	if (s - x->s > LONGEST_NAME)
 		parse_fail(x->p, t, "a name is longer than %d characters", LONGEST_NAME);
-	if (k == K_WORD && ((t->len == 3 && !memcmp(t->at, "nan", 3)) || (t->len == 3 && !memcmp(t->at, "inf", 3))))
+	if (k == K_WORD && t->len == 3 && (!memcmp(t->at, "nan", 3) || !memcmp(t->at, "inf", 3)))
 		t->kind = K_FLOAT;
 	x->s = s;
 }
@@ -144,7 +145,8 @@ static void lex_punct(Lexer *x)
 static bool starts_number(const char *s, const char *end)
 {
 	if (*s == '-')
-		return digit_at(s + 1, end) || (end - s > 3 && !memcmp(s + 1, "inf", 3) && !is_name(s + 4, end, false));
+		return digit_at(s + 1, end) || (end - s > 3 && !memcmp(s + 1, "inf", 3) &&
+		                                !is_name(s + 4, end, false));
 	return digit_at(s, end);
 }
 

@@ -9,7 +9,8 @@ const OpInfo op_info[N_OPS] = {
 #define SCALAR(n, R, A, B, C, cexpr, ...) [O_##n] = { .name = #n, .klass = OC_SCALAR, .res = CLASS(R), \
 	.arg = { CLASS(A), CLASS(B), CLASS(C) }, .c = #cexpr },
 #define VECTOR(n, R, r, A, a, B, b, C, c_, cexpr, ...) [O_##n] = { .name = #n, .klass = OC_VECTOR, \
-	.res = CLASS(R), .arg = { CLASS(A), CLASS(B), CLASS(C) }, .rres = r, .rarg = { a, b, c_ }, .c = #cexpr },
+	.res = CLASS(R), .arg = { CLASS(A), CLASS(B), CLASS(C) }, .rres = r, .rarg = { a, b, c_ }, \
+	.c = #cexpr },
 #define TENSOR(n, min, max, text) [O_##n] = { .name = #n, .klass = OC_TENSOR, .min_in = min, .max_in = max, \
 	.doc = text },
 #define CONTROL(n, text) [O_##n] = { .name = #n, .klass = OC_CONTROL, .doc = text },

@@ -199,7 +199,8 @@ static void parse_file(Parser *p, Data *d)
 		parse_fail(p, at, "cannot open '%s'", name);
 	if (offset > st.st_size || (int64_t)d->size > st.st_size - offset) {
 		fclose(f);
-		parse_fail(p, at, "'%s' ends before these data: %zu bytes at %lld wanted, the file has %lld", name,
+		parse_fail(p, at, "'%s' ends before these data: %zu bytes at %lld wanted, the file has %lld",
+		           name,
 		           d->size, (long long)offset, (long long)st.st_size);
 	}
 	d->bytes = arena_alloc(p->m->arena, d->size);
@@ -272,7 +273,8 @@ static void parse_module(Parser *p)
 		} else if (!m->nbody && accept_word(p, "bodies")) {
 			parse_bodies(p, m);
 		} else {
-			parse_fail(p, p->t, "a module has level= state= scratch= scratch_step= planned bodies=");
+			parse_fail(p, p->t,
+			           "a module has level= state= scratch= scratch_step= planned bodies=");
 		}
 	}
 }

@@ -407,7 +407,8 @@ bool module_equal(const Module *a, const Module *b)
 	char *text[2][2] = { { 0 } };   /* of each: the text, the large data */
 	size_t n[2][2] = { { 0 } };
 	for (int i = 0; i < 2; i++) {
-		FILE *out = open_memstream(&text[i][0], &n[i][0]), *bin = open_memstream(&text[i][1], &n[i][1]);
+		FILE *out = open_memstream(&text[i][0], &n[i][0]);
+		FILE *bin = open_memstream(&text[i][1], &n[i][1]);
 		if (out && bin)
 			module_print(m[i], out, bin, "data");
 		if (!out || fclose(out) || !bin || fclose(bin))

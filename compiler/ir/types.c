@@ -140,7 +140,7 @@ int64_t type_count(const Type *t, int32_t steps)
 		int64_t d = t->dim[i] == DIM_T ? steps : t->dim[i];
 		zero |= d == 0;
 		if (d > 0)
-			n = n > INT64_MAX / 16 / d ? INT64_MAX / 16 : n * d;    /* stays there once too large */
+			n = n > INT64_MAX / 16 / d ? INT64_MAX / 16 : n * d;    /* and stays there */
 	}
 	return zero ? 0 : n;
 }
@@ -190,7 +190,8 @@ const char *type_text(const Type *t, char *buf, size_t n)
 	                             t->quant ? t->quant->name : elem_name(t->elem));
 	for (int i = 0; i < t->rank && at < n; i++)
 		at += t->dim[i] == DIM_T ? (size_t)snprintf(buf + at, n - at, "%sT", i ? "," : "")
-		                         : (size_t)snprintf(buf + at, n - at, "%s%d", i ? "," : "", t->dim[i]);
+		                         : (size_t)snprintf(buf + at, n - at, "%s%d", i ? "," : "",
+		                                            t->dim[i]);
 	if (at < n)
 		snprintf(buf + at, n - at, "]");
 	return buf;

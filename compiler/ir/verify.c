@@ -131,7 +131,8 @@ static bool check_quant(Verify *v, const Quant *q)
 		return fault(v, ":%s: its code book is not in the module", q->name);
 	if (elem_is_signed(q->elem) || elem_bits(q->elem) > 16 || q->zero || !plain_floats(q->book) ||
 	    q->book->type->dim[0] != 1 << elem_bits(q->elem))
-		return fault(v, ":%s: a code book is f32[2^bits], its indices unsigned, of at most 16 bits", q->name);
+		return fault(v, ":%s: a code book is f32[2^bits], its indices unsigned, of at most 16 bits",
+		             q->name);
 	return true;
 }
 
@@ -157,7 +158,8 @@ static bool check_range(Verify *v, const Data *d)
 		else
 			x = *(const int64_t *)p;
 		if (x < lo || x > hi)
-			return fault(v, "$%s: element %zu is %lld, outside of %s", d->name, i / size, (long long)x,
+			return fault(v, "$%s: element %zu is %lld, outside of %s", d->name, i / size,
+			             (long long)x,
 			             elem_name(e));
 	}
 	return true;
@@ -169,7 +171,8 @@ static bool check_data(Verify *v, const Data *d)
 	if (!t || t->form != T_TENSOR || type_has_t(t))
 		return fault(v, "$%s: data have a tensor type of known size", d->name);
 	if (d->size != (size_t)type_size(t, 1) || (d->size && !d->bytes))
-		return fault(v, "$%s: %zu bytes, but the type has %lld", d->name, d->size, (long long)type_size(t, 1));
+		return fault(v, "$%s: %zu bytes, but the type has %lld", d->name, d->size,
+		             (long long)type_size(t, 1));
 	if (d->val && d->val->type != t)
 		return fault(v, "$%s: the value that stands for it has another type", d->name);
 	if (t->quant && t->quant->rows && (t->rank < 1 || t->dim[0] != t->quant->rows->type->dim[0]))
@@ -186,11 +189,14 @@ static bool check_slots(Verify *v)
 		if (s->at % (uint32_t)elem_size(s->type->elem))
 			return fault(v, "slot \"%s\": byte %u is not aligned", s->name, s->at);
 		if (v->m->planned && end > v->m->state_size)
-			return fault(v, "slot \"%s\": ends at byte %lld of a state of %u", s->name, (long long)end,
+			return fault(v, "slot \"%s\": ends at byte %lld of a state of %u", s->name,
+			             (long long)end,
 			             v->m->state_size);
 		for (const Slot *r = v->m->slots; r != s; r = r->next)
-			if (!strcmp(r->name, s->name) || (s->at < r->at + type_size(r->type, 1) && r->at < end))
-				return fault(v, "slot \"%s\" has the name or the bytes of slot \"%s\"", s->name, r->name);
+			if (!strcmp(r->name, s->name) ||
+			    (s->at < r->at + type_size(r->type, 1) && r->at < end))
+				return fault(v, "slot \"%s\" has the name or the bytes of slot \"%s\"",
+				             s->name, r->name);
 	}
 	return true;
 }

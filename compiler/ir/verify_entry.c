@@ -44,7 +44,8 @@ static bool check_entry(Verify *v, const Func *f, int32_t steps)
 	if (!is_bytes(f->param[at++], 1, 0, m->scratch_size))
 		return fault(v, "parameter 2 should be the scratch memory, &u8[%u]", m->scratch_size);
 	if (run && m->scratch_step && (f->nparam < 3 || !is_bytes(f->param[at++], 2, DIM_T, m->scratch_step)))
-		return fault(v, "parameter 3 should be the scratch memory of each step, &u8[T,%u]", m->scratch_step);
+		return fault(v, "parameter 3 should be the scratch memory of each step, &u8[T,%u]",
+		             m->scratch_step);
 	if (!check_ports(v, f, m->in, &at, steps) || !check_ports(v, f, m->out, &at, steps))
 		return false;
 	if (run && (at >= f->nparam || f->param[at++] != time_param(f)))

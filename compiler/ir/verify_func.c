@@ -15,7 +15,8 @@ static bool check_type(Verify *v, const Val *x)
 		return fault(v, "%%%s has no type", x->name);
 	bool tensor = t->form == T_TENSOR;
 	if (tensor != (v->m->level == L_TENSOR) || t->form == T_NONE)
-		return fault(v, "%%%s is %s, which is not of this level", x->name, type_text(t, buf, sizeof buf));
+		return fault(v, "%%%s is %s, which is not of this level", x->name,
+		             type_text(t, buf, sizeof buf));
 	if (t->form == T_REF && elem_stored(t->elem) != t->elem)
 		return fault(v, "%%%s: memory does not hold %s", x->name, elem_name(t->elem));
 	if (t->form == T_REG && t->lanes == 1 && (t->elem == E_i8 || t->elem == E_i16))
@@ -38,7 +39,8 @@ static bool define(Verify *v, Val *x, const Op *def)
 	if (!x || !x->name || x->data)
 		return fault(v, "a definition without a name");
 	if (x->id >= v->f->nval || v->visible[x->id])
-		return fault(v, "%%%s: its id %u is not its own, or not below %u", x->name, x->id, v->f->nval);
+		return fault(v, "%%%s: its id %u is not its own, or not below %u", x->name, x->id,
+		             v->f->nval);
 	if (x->def != def)
 		return fault(v, "%%%s: its def is another op", x->name);
 	v->visible[x->id] = x;
@@ -165,7 +167,8 @@ static bool check_next(Verify *v, const Op *o)
 		if (!s || !state)
 			return fault(v, "operand %d is no state of the function", i + 1);
 		if (!x || x->type != s->type)
-			return fault(v, "%%%s is %s, but its next value is %s", s->name, type_text(s->type, a, sizeof a),
+			return fault(v, "%%%s is %s, but its next value is %s", s->name,
+			             type_text(s->type, a, sizeof a),
 			             type_text(x ? x->type : 0, b, sizeof b));
 		for (int k = 0; k < i; k += 2)
 			if (o->in[k] == s)
@@ -244,7 +247,8 @@ static bool check_state(Verify *v, const Func *f, int i)
 	if (!is_member(d, v->data, v->ndata))
 		return fault(v, "state %%%s: $%s is not in the module", s->name, d->name);
 	if (d->type != s->type)
-		return fault(v, "state %%%s is %s, but $%s is %s", s->name, type_text(s->type, a, sizeof a), d->name,
+		return fault(v, "state %%%s is %s, but $%s is %s", s->name, type_text(s->type, a, sizeof a),
+		             d->name,
 		             type_text(d->type, b, sizeof b));
 	return true;
 }
@@ -260,12 +264,15 @@ bool verify_func(Verify *v, const Func *f)
 			return false;
 	for (int i = 0; i < f->nret; i++) {
 		const Type *t = f->ret[i];
-		if (!t || t->form != (v->m->level == L_TENSOR ? T_TENSOR : T_REG) || (i && v->m->level == L_LOOP))
-			return fault(v, v->m->level == L_LOOP ? "the result is no register, or not the only one"
+		if (!t || t->form != (v->m->level == L_TENSOR ? T_TENSOR : T_REG) ||
+		    (i && v->m->level == L_LOOP))
+			return fault(v,
+			             v->m->level == L_LOOP ? "the result is no register, or not the only one"
 			                                      : "result %d is no tensor", i + 1);
 	}
 	if (f->isa && (v->m->level == L_TENSOR || !is_ident(f->isa)))
-		return fault(v, "isa=\"%s\": only functions of the loop level have one, a C identifier", f->isa);
+		return fault(v, "isa=\"%s\": only functions of the loop level have one, a C identifier",
+		             f->isa);
 	if (!check_block(v, &f->body, 0))
 		return false;
 	v->o = 0;

@@ -29,7 +29,7 @@ static bool is_memory(const Val *x)
 	return x->type->form == T_REF || x->data;
 }
 
-/* A literal or another one-lane operand stands for all lanes of a scalar row; vector rows want exact lanes. */
+/* A literal or another one-lane operand stands for all lanes of a scalar row; vector rows want theirs. */
 static bool check_row(Verify *v, const Op *o)
 {
 	const OpInfo *info = &op_info[o->kind];
@@ -47,7 +47,8 @@ static bool check_row(Verify *v, const Op *o)
 	for (int i = 0; i < nin; i++) {
 		if (!is_reg(o->in[i], info->arg[i]))
 			return fault(v, "operand %d should be of class %c", i + 1, info->arg[i]);
-		int have = o->in[i]->type->lanes, want = scalar ? lanes : info->rarg[i] ? unit * info->rarg[i] : 1;
+		int have = o->in[i]->type->lanes;
+		int want = scalar ? lanes : info->rarg[i] ? unit * info->rarg[i] : 1;
 		if (have != want && !(scalar && have == 1))
 			return fault(v, "operand %d has %d lanes, not %d", i + 1, have, want);
 	}
@@ -73,7 +74,8 @@ static bool check_element(Verify *v, const Op *o, int n, int *gather)
 			return fault(v, "index %d should be w", i);
 		int32_t dim = t->dim[i - 1];
 		if (is_literal(x) && (x->lit.i < 0 || (dim >= 0 && x->lit.i >= dim)) && o->kind != O_view)
-			return fault(v, "index %d is %lld, outside of 0 .. %d", i, (long long)x->lit.i, dim - 1);
+			return fault(v, "index %d is %lld, outside of 0 .. %d", i, (long long)x->lit.i,
+			             dim - 1);
 		*gather = x->type->lanes;
 	}
 	return true;
@@ -115,7 +117,7 @@ static bool check_store(Verify *v, const Op *o)
 	return check_access(v, o, o->in[1], o->nin - 2);
 }
 
-/* Memory keeps its element, but for bytes with or without sign, blocks of bytes (state, scratch), and whatever a
+/* Memory keeps its element, but for bytes with or without sign, blocks of bytes (state, scratch), and what a
  * kernel for one instruction set knows of its little endian machine. */
 static bool check_view(Verify *v, const Op *o)
 {
@@ -209,7 +211,8 @@ static bool check_call(Verify *v, const Op *o)
 	const Func *f = o->callee;
 	char a[128], b[128];
 	if (o->nin != f->nparam || o->nout != f->nret)
-		return fault(v, "@%s has %d parameters and %d results, not %d and %d", f->name, f->nparam, f->nret,
+		return fault(v, "@%s has %d parameters and %d results, not %d and %d", f->name, f->nparam,
+		             f->nret,
 		             o->nin, o->nout);
 	const Val *steps = time_param(f) ? o->in[o->nin - 1] : 0;
 	for (int i = 0; i < o->nin; i++)
@@ -218,7 +221,8 @@ static bool check_call(Verify *v, const Op *o)
 			             type_text(o->in[i]->type, a, sizeof a), f->param[i]->name, f->name,
 			             type_text(f->param[i]->type, b, sizeof b));
 	if (o->nout && o->out[0]->type != f->ret[0])
-		return fault(v, "the result is %s, but that of @%s is %s", type_text(o->out[0]->type, a, sizeof a), f->name,
+		return fault(v, "the result is %s, but that of @%s is %s",
+		             type_text(o->out[0]->type, a, sizeof a), f->name,
 		             type_text(f->ret[0], b, sizeof b));
 	return true;
 }

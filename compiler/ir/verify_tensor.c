@@ -69,7 +69,8 @@ static bool check_attr(Verify *v, const Op *o, const Attr *a)
 		return fault(v, "has no attribute '%s'", a->name);
 	bool fits = a->kind == r->kind || (r->kind == A_FLOAT && a->kind == A_INT && !a->list) || !a->n;
 	if (!fits || a->list != r->list || (!a->list && a->n != 1))
-		return fault(v, "attribute '%s' should be %s%s", a->name, r->list ? "a list, each " : "", kinds[r->kind]);
+		return fault(v, "attribute '%s' should be %s%s", a->name, r->list ? "a list, each " : "",
+		             kinds[r->kind]);
 	for (int i = 0; r->words && i < a->n; i++)
 		if (!in_list(r->words, a->v.s[i]))
 			return fault(v, "attribute '%s': \"%s\" is none of%s", a->name, a->v.s[i], r->words);

@@ -4,7 +4,7 @@
 
 typedef struct {
 	Verify *v;
-	bool **stores;          /* by index in v->funcs: which parameters are stored to; 0: not looked at yet */
+	bool **stores;          /* by index in v->funcs: which parameters are stored to; 0: not seen yet */
 } Writes;
 
 static const Val *root(const Val *x)

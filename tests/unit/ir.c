@@ -191,7 +191,8 @@ static void comments_and_forms(void **state)
 	                     "data $a f32[2,2] = [1, 0.5,  # over lines\n\t2e1, -1]\ndata $h i32[1] = 0x10\n"
 	                     "func @f(%x f32[2],\n\t%y f32[2]) f32[2] { ret %x }\n");
 	char *s = printed(m);
-	assert_string_equal(s, "module \"m\" level=tensor\ndata $a f32[2,2] = [0x1p+0, 0x1p-1, 0x1.4p+4, -0x1p+0]\n"
+	assert_string_equal(s,
+	                    "module \"m\" level=tensor\ndata $a f32[2,2] = [0x1p+0, 0x1p-1, 0x1.4p+4, -0x1p+0]\n"
 	                    "data $h i32[1] = 16\n\nfunc @f(%x f32[2], %y f32[2]) f32[2] {\n\tret %x\n}\n");
 	free(s);
 	module_free(m);
@@ -200,7 +201,8 @@ static void comments_and_forms(void **state)
 static void parse_errors(void **state)
 {
 	static const struct { const char *text, *message; } bad[] = {
-		{ "foo", "t.ir:1:1: error: module, input, output, slot, type, data or func is missing here\nfoo\n^" },
+		{ "foo",
+		 "t.ir:1:1: error: module, input, output, slot, type, data or func is missing here\nfoo\n^" },
 		{ "func @f(%x f32[2]) f32[2] {\n\t%y =f32[2] add %x, %z\n}\n",
 		  "t.ir:2:21: error: '%z' is not defined before\n\t%y =f32[2] add %x, %z\n\t                   ^" },
 		{ "func @f() {\n\t%y =w load $q[0]\n}", "there is no data '$q'" },
@@ -239,7 +241,8 @@ static void parse_errors(void **state)
 		{ "slot \"a\" w at 0", "a slot has a tensor type" },
 		{ "data $ f32[1] = 0", "a name is missing" },
 		{ "func @f(%x f32[1]) f32[1] {\n\t%y =f32[1] elu %x, alpha=1, alpha=2\n}", "given twice" },
-		{ "func @f(%x f32[1]) f32[1] {\n\t%y =f32[1] elu %x, alpha=[1, \"a\"]\n}", "values of one kind" },
+		{ "func @f(%x f32[1]) f32[1] {\n\t%y =f32[1] elu %x, alpha=[1, \"a\"]\n}",
+		 "values of one kind" },
 		{ "data $a f32[1] = 0 0", "the line should end here" },
 		{ "~", "this character has no meaning here" },
 	};
@@ -268,30 +271,45 @@ static void verify_errors(void **state)
 {
 #define F(params, ret, body) "func @f(" params ")" ret " {\n" body "}\n"
 	static const struct { int loop; const char *text, *message; } bad[] = {
-		{ 0, F("%x f32[2]", " f32[2]", "%y =f32[3] tanh %x\nret %y\n"), "result 1 is f32[3], but should be f32[2]" },
+		{ 0, F("%x f32[2]", " f32[2]", "%y =f32[3] tanh %x\nret %y\n"),
+		 "result 1 is f32[3], but should be f32[2]" },
 		{ 0, F("%x f32[2]", " f32[2]", "%y =i32[2] tanh %x\nret %y\n"), "should be f32[2]" },
-		{ 0, F("%x f32[2]", " f32[2]", "%y =f32[2] tanh %x, axis=1\nret %y\n"), "has no attribute 'axis'" },
-		{ 0, F("%x f32[2]", " f32[2]", "%y =f32[2] softmax %x, axis=0x1p+0\nret %y\n"), "should be an integer" },
+		{ 0, F("%x f32[2]", " f32[2]", "%y =f32[2] tanh %x, axis=1\nret %y\n"),
+		 "has no attribute 'axis'" },
+		{ 0, F("%x f32[2]", " f32[2]", "%y =f32[2] softmax %x, axis=0x1p+0\nret %y\n"),
+		 "should be an integer" },
 		{ 0, F("%x f32[2]", " f32[2]", "%y =f32[2] softmax %x, axis=1\nret %y\n"), "axis=1, but" },
-		{ 0, F("%x f32[2]", " f32[2]", "%y =f32[2] tanh %x, %x\nret %y\n"), "2 operands, but the op has 1 to 1" },
-		{ 0, F("%x f32[2], %z f32[3]", " f32[2]", "%y =f32[2] add %x, %z\nret %y\n"), "do not broadcast" },
-		{ 0, F("%x f32[2], %z i32[2]", " f32[2]", "%y =f32[2] add %x, %z\nret %y\n"), "one kind of element" },
-		{ 0, F("%x f32[T]", " f32[2]", "%y =f32[2] reshape %x\nret %y\n"), "differ in their number of elements" },
-		{ 0, F("%x f32[4]", " f32[2]", "%y =f32[2] slice %x, at=3\nret %y\n"), "outside of the operand" },
-		{ 0, F("%x f32[2]", " f32[3]", "ret %x\n"), "result 1 is f32[2], but the function's is f32[3]" },
+		{ 0, F("%x f32[2]", " f32[2]", "%y =f32[2] tanh %x, %x\nret %y\n"),
+		 "2 operands, but the op has 1 to 1" },
+		{ 0, F("%x f32[2], %z f32[3]", " f32[2]", "%y =f32[2] add %x, %z\nret %y\n"),
+		 "do not broadcast" },
+		{ 0, F("%x f32[2], %z i32[2]", " f32[2]", "%y =f32[2] add %x, %z\nret %y\n"),
+		 "one kind of element" },
+		{ 0, F("%x f32[T]", " f32[2]", "%y =f32[2] reshape %x\nret %y\n"),
+		 "differ in their number of elements" },
+		{ 0, F("%x f32[4]", " f32[2]", "%y =f32[2] slice %x, at=3\nret %y\n"),
+		 "outside of the operand" },
+		{ 0, F("%x f32[2]", " f32[3]", "ret %x\n"),
+		 "result 1 is f32[2], but the function's is f32[3]" },
 		{ 0, F("%x f32[2]", " f32[2]", ""), "does not end with ret" },
 		{ 0, F("%x f32[2]", " f32[2]", "ret %x\nret %x\n"), "not the last op" },
 		{ 0, F("%x f32[2]", " f32[2]", "next %x = %x\nret %x\n"), "is no state of the function" },
 		{ 0, F("%x w", "", ""), "which is not of this level" },
 		{ 0, F("%x f32[2]", "", "%y =f32[2] call @f, %x\n"), "calls itself" },
 		{ 0, F("%int f32[2]", "", ""), "'%int' is no C identifier" },
-		{ 0, F("%x f32[2]", " f32[2]", "%y =f32[2] addw %x, %x\nret %y\n"), "not an op of the tensor level" },
-		{ 0, F("%x f32[2,3], %w f32[4,2]", "", "%y =f32[2,4] linear %x, %w\n"), "differ in their last dimension" },
-		{ 0, F("%x f32[2,3], %w f32[4,3], %b f32[3]", "", "%y =f32[2,4] linear %x, %w, %b\n"), "bias [4]" },
-		{ 0, F("%x f32[2,1,3], %w f32[1,8,3], %r f32[1,8,3]", "", "%y =f32[2,1,1,2] lstm %x, %w, %r\n"),
+		{ 0, F("%x f32[2]", " f32[2]", "%y =f32[2] addw %x, %x\nret %y\n"),
+		 "not an op of the tensor level" },
+		{ 0, F("%x f32[2,3], %w f32[4,2]", "", "%y =f32[2,4] linear %x, %w\n"),
+		 "differ in their last dimension" },
+		{ 0, F("%x f32[2,3], %w f32[4,3], %b f32[3]", "", "%y =f32[2,4] linear %x, %w, %b\n"),
+		 "bias [4]" },
+		{ 0, F("%x f32[2,1,3], %w f32[1,8,3], %r f32[1,8,3]", "",
+		       "%y =f32[2,1,1,2] lstm %x, %w, %r\n"),
 		  "W is f32[1,8,3]; its shape should be that of f32[1,12,3]" },
-		{ 0, F("%x f32[2]", "", "%y =f32[2] scan @g, %x\n") "func @g(%x f32[1]) f32[1] { ret %x }", "seq=0" },
-		{ 0, F("%x f32[2]", "", "%y =f32[2] scan @g, %x, seq=1\n") "func @g(%x f32[2]) f32[2] { ret %x }",
+		{ 0, F("%x f32[2]", "", "%y =f32[2] scan @g, %x\n") "func @g(%x f32[1]) f32[1] { ret %x }",
+		 "seq=0" },
+		{ 0, F("%x f32[2]", "",
+		       "%y =f32[2] scan @g, %x, seq=1\n") "func @g(%x f32[2]) f32[2] { ret %x }",
 		  "a step of @g takes f32[2]" },
 		{ 0, "type :q = i8 * $s\ndata $s f32[3] = 1\n" F("%x :q[2]", "", ""), "one scale per index" },
 		{ 0, "type :q = $s[u4] * 1\ndata $s f32[3] = 1\n", "a code book is f32[2^bits]" },
@@ -299,11 +317,14 @@ static void verify_errors(void **state)
 		{ 1, F("%x l", " w", "%y =w addw %x, 1\nret %y\n"), "operand 1 should be of class w" },
 		{ 1, F("%x w8, %b b16", "", "%y =w8 dp4 %x, %b, %b\n"), "operand 2 has 16 lanes, not 32" },
 		{ 1, F("%x w", "", "%y =w addw %x\n"), "1 operands and 1 results" },
-		{ 1, F("%x &i8[4]", "", "%y =w load %x[0, 0]\n"), "2 indices, but the reference has 1 dimensions" },
+		{ 1, F("%x &i8[4]", "", "%y =w load %x[0, 0]\n"),
+		 "2 indices, but the reference has 1 dimensions" },
 		{ 1, F("%x &i8[4]", "", "%y =w load %x[4]\n"), "index 1 is 4, outside of 0 .. 3" },
 		{ 1, F("%x &i8[4]", "", "%y =l load %x[0]\n"), "memory of i8 does not go with a register l" },
-		{ 1, F("%x &i8[4], %y l", "", "store %x[0], %y\n"), "memory of i8 does not go with a register l" },
-		{ 1, F("%x &i8[4,2]", "", "store %x[0], 5\n"), "1 indices, but the reference has 2 dimensions" },
+		{ 1, F("%x &i8[4], %y l", "", "store %x[0], %y\n"),
+		 "memory of i8 does not go with a register l" },
+		{ 1, F("%x &i8[4,2]", "", "store %x[0], 5\n"),
+		 "1 indices, but the reference has 2 dimensions" },
 		{ 1, F("%x &i8[4,2]", "", "store %x[3, 2], 5\n"), "index 2 is 2, outside of 0 .. 1" },
 		{ 1, F("%x &i16[64]", "", "%y =b8 load %x[0]\n"), "memory of i16 does not go" },
 		{ 1, F("%x &i16[64], %i w4", "", "%y =w8 load %x[%i]\n"), "4 indices for 8 lanes" },
@@ -311,23 +332,31 @@ static void verify_errors(void **state)
 		{ 1, F("%x &i4[64]", "", ""), "memory does not hold i4" },
 		{ 1, F("%x &i8[T]", "", ""), "the function's last parameter is not %T w" },
 		{ 1, "data $d i8[4] = 0\n" F("", "", "store $d[0], 1\n"), "$d is constant" },
-		{ 1, "data $d i8[4] = 0\n" F("", "", "%v =&i8[2] view $d[1]\nstore %v[0], 1\n"), "$d is constant" },
-		{ 1, "data $d i8[4] = 0\n" F("", "", "call @g, $d\n") "func @g(%x &i8[4]) {\n%v =&i8[2] view %x[1]\n"
+		{ 1, "data $d i8[4] = 0\n" F("", "", "%v =&i8[2] view $d[1]\nstore %v[0], 1\n"),
+		 "$d is constant" },
+		{ 1, "data $d i8[4] = 0\n" F("", "",
+		                             "call @g, $d\n") "func @g(%x &i8[4]) {\n%v =&i8[2] view %x[1]\n"
 		  "store %v[0], 1\n}\n", "@f: call: $d is constant, but is stored to" },
 		{ 1, F("", "", "%a =w for %i < 3 carry %s = 0 {\n}\n"), "does not end with yield" },
-		{ 1, "data $d i8[4] = 0\n" F("", "", "call @g, $d\n") "func @g(%x &i8[4]) {\n%v =&i8[2] view %x[1]\n"
+		{ 1, "data $d i8[4] = 0\n" F("", "",
+		                             "call @g, $d\n") "func @g(%x &i8[4]) {\n%v =&i8[2] view %x[1]\n"
 		  "store %v[0], 1\n}\n", "@f: call: $d is constant, but is stored to" },
-		{ 1, F("", "", "%a =w for %i < 3 carry %s = 0 {\nyield %i, %i\n}\n"), "2 values for 1 carries" },
-		{ 1, F("%x w4", "", "%a =w for %i < 3 carry %s = %x {\nyield %i\n}\n"), "first value 1 is w4" },
-		{ 1, F("%x &i8[4]", "", "call @g, %x\n") "func @g(%x &i8[5]) {}", "argument 1 is &i8[4], but %x of @g is &i8[5]" },
-		{ 1, F("%x &i8[4]", "", "call @g, %x, 3\n") "func @g(%x &i8[T], %T w) {}", "argument 1 is &i8[4]" },
+		{ 1, F("", "", "%a =w for %i < 3 carry %s = 0 {\nyield %i, %i\n}\n"),
+		 "2 values for 1 carries" },
+		{ 1, F("%x w4", "", "%a =w for %i < 3 carry %s = %x {\nyield %i\n}\n"),
+		 "first value 1 is w4" },
+		{ 1, F("%x &i8[4]", "", "call @g, %x\n") "func @g(%x &i8[5]) {}",
+		 "argument 1 is &i8[4], but %x of @g is &i8[5]" },
+		{ 1, F("%x &i8[4]", "", "call @g, %x, 3\n") "func @g(%x &i8[T], %T w) {}",
+		 "argument 1 is &i8[4]" },
 		{ 1, F("%x b", "", ""), "b and h stand in vectors only" },
 		{ 1, F("%x w", "", "%y =f32[2] tanh %x\n"), "not an op of the loop level" },
 	};
 #undef F
 	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
 		char err[400] = "", text[1000];
-		snprintf(text, sizeof text, "module \"m\" level=%s\n%s", bad[i].loop ? "loop" : "tensor", bad[i].text);
+		snprintf(text, sizeof text, "module \"m\" level=%s\n%s", bad[i].loop ? "loop" : "tensor",
+		         bad[i].text);
 		Module *m = parse(text, err);
 		bool legal = m && module_verify(m, err, sizeof err);
 		if (!m || legal || !strstr(err, bad[i].message))
@@ -362,7 +391,8 @@ static void planned_module(void **state)
 	memcpy(strstr(text, "&i8[1,2]) w"), "&i8[1,3]", 8);     /* the output of @step_portable */
 	m = parse_ok(text);
 	assert_false(module_verify(m, err, sizeof err));
-	assert_string_equal(err, "@run_portable: %q1 = call: argument 4 is &i8[1,2], but %y of @step_portable is &i8[1,3]");
+	assert_string_equal(err,
+	                    "@run_portable: %q1 = call: argument 4 is &i8[1,2], but %y of @step_portable is &i8[1,3]");
 	module_free(m);
 }
 
@@ -409,7 +439,8 @@ static void editing(void **state)
 	FILE *out = open_memstream(&s, &n);
 	func_print(f, out);
 	fclose(out);
-	assert_string_equal(s, "func @twice(%x f32[1,32]) f32[1,32] {\n\t%z =f32[1,32] neg %x, a=0x1p-1\n\tret %z\n}\n");
+	assert_string_equal(s,
+	                    "func @twice(%x f32[1,32]) f32[1,32] {\n\t%z =f32[1,32] neg %x, a=0x1p-1\n\tret %z\n}\n");
 	assert_int_equal(f->nval, 2);
 	free(s);
 	module_free(m);
@@ -422,10 +453,12 @@ static void elements(void **state)
 		assert_true(elem_parse(elem_name((Elem)bits), &e) && e == bits);
 		assert_true(bits > 32 || (elem_parse(elem_name((Elem)(64 + bits)), &e) && e == 64 + bits));
 	}
-	assert_false(elem_parse("i65", &e) || elem_parse("u33", &e) || elem_parse("i08", &e) || elem_parse("f64", &e));
+	assert_false(elem_parse("i65", &e) || elem_parse("u33", &e) || elem_parse("i08", &e) ||
+	             elem_parse("f64", &e));
 	assert_true(elem_stored(4) == E_i8 && elem_stored(64 + 4) == E_u8 && elem_stored(12) == E_i16);
 	assert_true(elem_stored(64 + 16) == E_i32 && elem_stored(33) == E_i64 && elem_stored(E_f32) == E_f32);
-	assert_true(elem_min(64) == INT64_MIN && elem_max(64) == INT64_MAX && elem_max(64 + 32) == UINT32_MAX);
+	assert_true(elem_min(64) == INT64_MIN && elem_max(64) == INT64_MAX &&
+	            elem_max(64 + 32) == UINT32_MAX);
 	int k;
 	assert_true(is_pow2(0x1p-149f, &k) && k == -149 && is_pow2(1, &k) && k == 0 && !is_pow2(0.75f, &k));
 	assert_false(is_pow2(0, &k) || is_pow2(-2, &k) || is_pow2(1.0f / 0.0f, &k));
