@@ -128,7 +128,7 @@ static Tensor *cut(const Dataset *s, const Feed *f, int64_t at, int64_t n)
 		return tensor_slice(f->all, time_axis(&f->type), at, n);
 	Tensor *t = tensor_slice(f->all, 0, at, 1);
 	int64_t dim[MAX_RANK];
-	shape_of(&f->type, s->unit_steps, dim);
+	dims_at(&f->type, s->unit_steps, dim);
 	if (t)
 		tensor_reshape(t, f->type.rank, dim);
 	return t;

@@ -100,7 +100,7 @@ bool feed_whole(Dataset *s, int i, const Tensor *from, const char *path, int64_t
 	free(what);
 	if (!f->all)
 		return false;
-	shape_of(&f->type, *steps, dim);
+	dims_at(&f->type, *steps, dim);
 	tensor_reshape(f->all, f->type.rank, dim);
 	return true;
 }

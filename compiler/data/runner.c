@@ -104,7 +104,7 @@ static void put(Buffer *b, const Tensor *t)
 static Tensor *get(const Buffer *b, int32_t steps)
 {
 	int64_t dim[MAX_RANK];
-	shape_of(b->type, steps, dim);
+	dims_at(b->type, steps, dim);
 	Tensor *t = tensor_new(is_reals(b) ? H_F32 : H_I32, b->type->rank, dim);
 	if (!t)
 		return 0;

@@ -14,7 +14,7 @@ int time_axis(const Type *t)
 	return -1;
 }
 
-void shape_of(const Type *t, int64_t steps, int64_t *dim)
+void dims_at(const Type *t, int64_t steps, int64_t *dim)
 {
 	for (int i = 0; i < t->rank; i++)
 		dim[i] = t->dim[i] == DIM_T ? steps : t->dim[i];

@@ -10,7 +10,7 @@
  * may be missing or be there in excess.  *steps: what T is; untouched when t has no T. */
 bool shape_fits(const Type *t, int rank, const int64_t *dim, int64_t *steps);
 int time_axis(const Type *t);                   /* the axis that is T; -1: none */
-void shape_of(const Type *t, int64_t steps, int64_t *dim);      /* t's dimensions with T = steps */
+void dims_at(const Type *t, int64_t steps, int64_t *dim);      /* t's dimensions with T = steps */
 const char *shape_text(int rank, const int64_t *dim, char *buf, size_t n);      /* "[3, 1]"; -1 is T */
 
 /* All elements in the form that t's values have outside: f32 for reals (also those a quantized type stands

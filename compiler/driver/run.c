@@ -36,7 +36,7 @@ static Tensor *take_output(Runner *r, const Port *p, int i, int32_t steps, bool 
 	size_t n;
 	int64_t dim[MAX_RANK];
 	const void *bytes = runner_raw(r, i, &n);
-	shape_of(p->type, steps, dim);
+	dims_at(p->type, steps, dim);
 	Tensor *t = tensor_new(stored_type(elem_stored(p->type->elem)), p->type->rank, dim);
 	if (t) {
 		t->name = text_copy(p->name);
