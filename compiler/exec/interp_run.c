@@ -20,8 +20,10 @@ static bool fail(Interp *in, const Op *o, const char *fmt, ...)
 	vsnprintf(text, sizeof text, fmt, ap);
 	va_end(ap);
 	const char *what = o->nin && o->in[0]->data ? o->in[0]->data->name : o->nin ? o->in[0]->name : 0;
-	snprintf(in->err, sizeof in->err, "%s%s%d%s%s%s%s: %s", o->loc.file ? o->loc.file : "",
-	         o->loc.file ? ":" : "line ", o->loc.line, ": ", op_info[o->kind].name, what ? " of " : "",
+	int n = o->loc.file ? snprintf(in->err, sizeof in->err, "%s:%d: ", o->loc.file, o->loc.line) : 0;
+	if (n < 0 || (size_t)n >= sizeof in->err)
+		n = 0;
+	snprintf(in->err + n, sizeof in->err - (size_t)n, "%s%s%s: %s", op_info[o->kind].name, what ? " of " : "",
 	         what ? what : "", text);
 	return false;
 }

@@ -1,0 +1,630 @@
+/* generate.c: random programs.
+ *
+ * Every index is in bounds by how it is made: a literal, a loop counter below the dimension, or a value masked to
+ * fewer bits.  References given to one call come from different roots (parameters of the caller, or data), unless
+ * both are only read.  NaNs may differ in their bits between executors, so a float becomes 0 if it is NaN before
+ * it is stored or seen as an integer. */
+#include "generate.h"
+
+#include <string.h>
+
+enum {
+	STATE = 256, SCRATCH = 2048, SCRATCH_STEP = 64,
+	KERNELS = 4, MAX_REGS = 400, MAX_REFS = 64, MAX_COUNTERS = 16, MAX_PARAMS = 10,
+	MAX_OPS = 14,           /* of a block */
+	MAX_DEPTH = 3, MAX_CALLS = 6,
+};
+
+typedef struct { Val *v; int root; bool writable; } Memory;
+typedef struct { Val *v; int bound; } Counter;          /* v < bound; DIM_T: v < %T */
+
+typedef struct {
+	Module *m;
+	uint64_t rng;
+	Func *kernel[KERNELS];
+	bool writes[KERNELS][MAX_PARAMS];
+	int nkernel;
+
+	Func *f;                /* being made */
+	Block *b;
+	Val *T;
+	Val *reg[MAX_REGS];     /* what the current block sees */
+	Memory mem[MAX_REFS];
+	Counter counter[MAX_COUNTERS];
+	int nreg, nmem, ncounter, nroot, depth, calls;
+} Gen;
+
+uint64_t random_next(uint64_t *state)
+{
+	uint64_t z = *state += UINT64_C(0x9E3779B97F4A7C15);
+	z = (z ^ z >> 30) * UINT64_C(0xBF58476D1CE4E5B9);
+	z = (z ^ z >> 27) * UINT64_C(0x94D049BB133111EB);
+	return z ^ z >> 31;
+}
+
+static int below(Gen *g, int n)
+{
+	return (int)(random_next(&g->rng) >> 33) % n;
+}
+
+static Elem elem_of(char klass)
+{
+	return klass == 'b' ? E_i8 : klass == 'h' ? E_i16 : klass == 'w' ? E_i32 : klass == 'l' ? E_i64 : E_f32;
+}
+
+static const Type *reg_type(Gen *g, char klass, int lanes)
+{
+	return type_reg(g->m, elem_of(klass), lanes);
+}
+
+static bool lanes_fit(char klass, int lanes)
+{
+	bool narrow = klass == 'b' || klass == 'h';
+	return lanes >= (narrow ? 2 : 1) && lanes * elem_size(elem_of(klass)) <= MAX_LANE_BYTES;
+}
+
+static Val *keep(Gen *g, Val *v)
+{
+	if (g->nreg < MAX_REGS)
+		g->reg[g->nreg++] = v;
+	return v;
+}
+
+/* ---- registers ------------------------------------------------------------------------------ */
+
+static Val *literal(Gen *g, char klass)
+{
+	static const int64_t ints[] = { 0, 1, -1, 2, 7, 31, 127, -128, 32767, -32768, INT32_MAX, INT32_MIN };
+	static const float floats[] = { 0, -0.0f, 1, -1, 0.5f, -3.25f, 1e10f, 1e-40f, 3e38f, 1.0f / 3, 2147483648.0f };
+	const Type *t = reg_type(g, klass, 1);
+	if (klass == 's')
+		return val_float(g->m, t, below(g, 20) ? floats[below(g, 11)] : __builtin_inff());
+	int64_t i = below(g, 3) ? ints[below(g, 12)] : (int64_t)random_next(&g->rng);
+	if (klass == 'l' && !below(g, 4))
+		i = below(g, 2) ? INT64_MIN : INT64_MAX;
+	return val_int(g->m, t, klass == 'b' ? (int8_t)i : klass == 'h' ? (int16_t)i : klass == 'w' ? (int32_t)i : i);
+}
+
+/* A visible register of that type, 0 if there is none. */
+static Val *visible(Gen *g, const Type *t)
+{
+	for (int tries = 0, at = g->nreg ? below(g, g->nreg) : 0; tries < g->nreg; tries++, at = (at + 1) % g->nreg)
+		if (g->reg[at]->type == t)
+			return g->reg[at];
+	return 0;
+}
+
+static Val *row2(Gen *g, OpKind k, const Type *t, Val *a, Val *b)
+{
+	Val *in[] = { a, b };
+	return op_out(g->m, g->f, op_new(g->m, g->b, k, 2, in), 0, t);
+}
+
+/* A register of exactly those lanes: a visible one, or a new one with a literal on all lanes. */
+static Val *exact(Gen *g, char klass, int lanes)
+{
+	const Type *t = reg_type(g, klass, lanes);
+	Val *v = below(g, 8) ? visible(g, t) : 0;
+	OpKind add = klass == 'b' ? O_addb : klass == 'h' ? O_addh : klass == 'w' ? O_addw : klass == 'l' ? O_addl : O_adds;
+	return v ? v : keep(g, row2(g, add, t, literal(g, klass), literal(g, klass)));
+}
+
+/* An operand of a scalar row: those lanes, or one for all. */
+static Val *operand(Gen *g, char klass, int lanes)
+{
+	if (!below(g, 5))
+		return literal(g, klass);
+	if (lanes_fit(klass, 1) && !below(g, 4))
+		lanes = 1;
+	return lanes_fit(klass, lanes) ? exact(g, klass, lanes) : literal(g, klass);
+}
+
+/* 0 where a float is NaN. */
+static Val *no_nan(Gen *g, Val *v)
+{
+	const Type *w = type_reg(g->m, E_i32, v->type->lanes), *s = v->type;
+	Val *in[] = { row2(g, O_eqs, w, v, v), v, val_float(g->m, reg_type(g, 's', 1), 0) };
+	return op_out(g->m, g->f, op_new(g->m, g->b, O_sels, 3, in), 0, s);
+}
+
+static void scalar_row(Gen *g, OpKind k)
+{
+	const OpInfo *t = &op_info[k];
+	int lanes = 1 << below(g, 7);
+	bool fits = lanes_fit(t->res, lanes);
+	for (int i = 0; i < 3 && t->arg[i]; i++)        /* an operand that does not fit may still stand for all */
+		fits &= lanes_fit(t->arg[i], lanes) || t->arg[i] == 'w';
+	if (!fits)
+		return;
+	Val *in[3];
+	int n = 0;
+	for (; n < 3 && t->arg[n]; n++)
+		in[n] = operand(g, t->arg[n], lanes_fit(t->arg[n], lanes) ? lanes : 1);
+	if (k == O_bits)
+		in[0] = in[0]->name ? no_nan(g, in[0]) : literal(g, 's');
+	keep(g, op_out(g->m, g->f, op_new(g->m, g->b, k, n, in), 0, reg_type(g, t->res, lanes)));
+}
+
+static void vector_row(Gen *g, OpKind k)
+{
+	const OpInfo *t = &op_info[k];
+	int unit = 1 << below(g, 5), n = 0;
+	bool fits = lanes_fit(t->res, unit * t->rres);
+	for (int i = 0; i < 3 && t->arg[i]; i++)
+		fits &= lanes_fit(t->arg[i], unit * t->rarg[i]);
+	if (!fits)
+		return;
+	Val *in[3];
+	for (; n < 3 && t->arg[n]; n++)
+		in[n] = exact(g, t->arg[n], unit * t->rarg[n]);
+	keep(g, op_out(g->m, g->f, op_new(g->m, g->b, k, n, in), 0, reg_type(g, t->res, unit * t->rres)));
+}
+
+static void any_row(Gen *g)
+{
+	OpKind k;
+	do
+		k = (OpKind)(1 + below(g, N_OPS - 1));
+	while (op_info[k].klass != OC_SCALAR && op_info[k].klass != OC_VECTOR);
+	if (op_info[k].klass == OC_SCALAR)
+		scalar_row(g, k);
+	else
+		vector_row(g, k);
+}
+
+/* ---- memory --------------------------------------------------------------------------------- */
+
+static void add_memory(Gen *g, Val *v, int root, bool writable)
+{
+	if (g->nmem < MAX_REFS)
+		g->mem[g->nmem++] = (Memory){ v, root, writable };
+}
+
+/* A w below n >= 1, or a vector of them. */
+static Val *index_below(Gen *g, int n, int lanes)
+{
+	int bits = 0;
+	while (2 << bits <= n)
+		bits++;
+	const Type *w = reg_type(g, 'w', lanes);
+	if (lanes > 1)
+		return row2(g, O_andw, w, exact(g, 'w', lanes), val_int(g->m, reg_type(g, 'w', 1), (1 << bits) - 1));
+	for (int i = 0; i < g->ncounter && below(g, 3); i++) {
+		const Counter *c = &g->counter[below(g, g->ncounter)];
+		if (c->bound >= 0 && c->bound <= n)
+			return c->v;
+	}
+	if (below(g, 2))
+		return val_int(g->m, w, below(g, n));
+	Val *v = row2(g, O_andw, w, exact(g, 'w', 1), val_int(g->m, w, (1 << bits) - 1));
+	int spare = n - (1 << bits);
+	return spare && below(g, 2) ? row2(g, O_addw, w, v, val_int(g->m, w, below(g, spare + 1))) : v;
+}
+
+/* A w below T. */
+static Val *index_below_t(Gen *g)
+{
+	for (int i = 0; i < g->ncounter; i++)
+		if (g->counter[i].bound == DIM_T && below(g, 4))
+			return g->counter[i].v;
+	return val_int(g->m, reg_type(g, 'w', 1), 0);
+}
+
+static Elem memory_elem(const Val *v)
+{
+	return elem_stored(v->type->elem);
+}
+
+/* Indices of an access of `lanes` lanes; false if it does not fit.  A vector as the last index gathers. */
+static bool indices(Gen *g, const Type *t, int lanes, Val **idx)
+{
+	bool gather = lanes > 1 && lanes_fit('w', lanes) && below(g, 2);
+	for (int d = 0; d < t->rank; d++) {
+		bool last = d == t->rank - 1;
+		int width = last && !gather ? lanes : 1;
+		if (t->dim[d] == DIM_T) {
+			if (last && lanes > 1)
+				return false;
+			idx[d] = index_below_t(g);
+		} else if (t->dim[d] < width) {
+			return false;
+		} else {
+			idx[d] = index_below(g, t->dim[d] - width + 1, last && gather ? lanes : 1);
+		}
+	}
+	return t->rank > 0 || lanes == 1;
+}
+
+static char class_for(Gen *g, Elem e, int *lanes)
+{
+	char klass = e == E_f32 ? 's' : e == E_i64 ? 'l' : 'w';
+	if (e != E_f32 && elem_size(e) < 4 && !below(g, 3))
+		klass = e == E_i16 ? 'h' : 'b';
+	do
+		*lanes = below(g, 2) && lanes_fit(klass, 1) ? 1 : 1 << below(g, 7);
+	while (!lanes_fit(klass, *lanes));
+	return klass;
+}
+
+static void load(Gen *g)
+{
+	const Memory *mem = &g->mem[below(g, g->nmem)];
+	Val *in[1 + MAX_RANK] = { mem->v };
+	int lanes;
+	char klass = class_for(g, memory_elem(mem->v), &lanes);
+	if (indices(g, mem->v->type, lanes, in + 1))
+		keep(g, op_out(g->m, g->f, op_new(g->m, g->b, O_load, 1 + mem->v->type->rank, in), 0,
+		               reg_type(g, klass, lanes)));
+}
+
+static void store(Gen *g)
+{
+	const Memory *mem = &g->mem[below(g, g->nmem)];
+	Val *in[2 + MAX_RANK] = { mem->v };
+	int lanes;
+	char klass = class_for(g, memory_elem(mem->v), &lanes);
+	if (!mem->writable || !indices(g, mem->v->type, lanes, in + 2))
+		return;
+	in[1] = lanes == 1 && !below(g, 6) ? literal(g, klass) : exact(g, klass, lanes);
+	if (klass == 's' && in[1]->name)
+		in[1] = no_nan(g, in[1]);
+	op_new(g->m, g->b, O_store, 2 + mem->v->type->rank, in);
+}
+
+/* A view of `mem` as t (no T in either), or 0 when none fits.  Bytes begin at a multiple of 8: they may be seen as
+ * wider elements later, which must be aligned. */
+static Val *view_as(Gen *g, const Memory *mem, const Type *t)
+{
+	const Type *from = mem->v->type;
+	Elem e = memory_elem(mem->v);
+	bool retyped = e != t->elem;
+	if (type_has_t(from) || (retyped && e != E_u8 && !(e == E_i8 && t->elem == E_u8)) || !from->rank)
+		return 0;
+	int spare = (int)((type_size(from, 1) - type_size(t, 1)) / elem_size(t->elem));
+	if (type_size(from, 1) < type_size(t, 1))
+		return 0;
+	int at = below(g, spare + 1) * (elem_size(t->elem) / elem_size(e));
+	if (elem_size(t->elem) == 1)
+		at &= ~7;
+	Val *in[1 + MAX_RANK] = { mem->v };
+	for (int d = from->rank - 1; d >= 0; d--) {
+		in[d + 1] = val_int(g->m, reg_type(g, 'w', 1), d ? at % from->dim[d] : at);
+		at /= from->dim[d];
+	}
+	return op_out(g->m, g->f, op_new(g->m, g->b, O_view, 1 + from->rank, in), 0, t);
+}
+
+static void view(Gen *g)
+{
+	static const Elem elems[] = { E_i8, E_u8, E_i16, E_i32, E_i64, E_f32 };
+	const Memory mem = g->mem[below(g, g->nmem)];
+	int32_t dim[2] = { 1 + below(g, 4), 1 + below(g, 16) };
+	Elem e = below(g, 2) ? elems[below(g, 6)] : memory_elem(mem.v);
+	Val *v = view_as(g, &mem, type_ref(g->m, e, 2, dim));
+	if (v)
+		add_memory(g, v, mem.root, mem.writable);
+}
+
+/* ---- loops and calls ------------------------------------------------------------------------ */
+
+static void block(Gen *g, int nops);
+
+static Block *new_body(Gen *g, int ncarry)
+{
+	Block *b = NEW(g->m->arena, Block);
+	b->arg = NEWN(g->m->arena, Val *, ncarry + 1);
+	return b;
+}
+
+static Val *block_arg(Gen *g, Block *b, const Type *t)
+{
+	Val *v = val_new(g->m, g->f, 0, t);
+	return b->arg[b->narg++] = v;
+}
+
+static void loop(Gen *g)
+{
+	int ncarry = below(g, 4), count = below(g, 6);
+	bool by_t = g->T && !below(g, 3);
+	Val *in[4], *next[3], *outs[3];
+	in[0] = by_t ? g->T : val_int(g->m, reg_type(g, 'w', 1), count - !below(g, 6));
+	for (int i = 0; i < ncarry; i++) {
+		Val *like = g->nreg ? g->reg[below(g, g->nreg)] : exact(g, 'w', 1);
+		in[i + 1] = like;
+	}
+	Op *o = op_new(g->m, g->b, O_for, ncarry + 1, in);
+	Gen saved = *g;
+	o->body = new_body(g, ncarry);
+	block_arg(g, o->body, reg_type(g, 'w', 1));
+	if (g->ncounter < MAX_COUNTERS)
+		g->counter[g->ncounter++] = (Counter){ o->body->arg[0], by_t ? DIM_T : count };
+	keep(g, o->body->arg[0]);
+	for (int i = 0; i < ncarry; i++) {
+		outs[i] = op_out(g->m, g->f, o, 0, in[i + 1]->type);
+		keep(g, block_arg(g, o->body, in[i + 1]->type));
+	}
+	g->b = o->body;
+	g->depth++;
+	block(g, 1 + below(g, MAX_OPS));
+	for (int i = 0; i < ncarry; i++)        /* often another carry: their change is parallel */
+		next[i] = visible(g, in[i + 1]->type);
+	if (ncarry)
+		op_new(g->m, g->b, O_yield, ncarry, next);
+	saved.rng = g->rng;
+	saved.calls = g->calls;
+	*g = saved;
+	for (int i = 0; i < ncarry; i++)
+		keep(g, outs[i]);
+}
+
+/* A root for a reference parameter, apart from those in use if either is stored to. */
+static Val *reference_argument(Gen *g, const Type *t, bool written, const Memory *used, int nused, Memory *out)
+{
+	for (int tries = 0; tries < 20; tries++) {
+		Memory mem = g->mem[below(g, g->nmem)];
+		bool clash = written && !mem.writable;
+		for (int i = 0; i < nused; i++)
+			clash |= used[i].root == mem.root && (written || used[i].writable);
+		if (clash)
+			continue;
+		*out = (Memory){ mem.v, mem.root, written };
+		if (type_has_t(t) || mem.v->type == t) {
+			if (mem.v->type->rank == t->rank && memory_elem(mem.v) == t->elem && type_same_shape(mem.v->type, t))
+				return mem.v;
+			continue;
+		}
+		Val *v = view_as(g, &mem, t);
+		if (v)
+			return v;
+	}
+	return 0;
+}
+
+static void call(Gen *g, int which)
+{
+	Func *f = g->kernel[which];
+	Val *in[MAX_PARAMS];
+	Memory used[MAX_PARAMS];
+	int nused = 0;
+	for (int i = 0; i < f->nparam; i++) {
+		const Type *t = f->param[i]->type;
+		if (t->form == T_REG) {
+			bool time = i == f->nparam - 1 && !strcmp(f->param[i]->name, "T");
+			in[i] = time ? g->T : !below(g, 5) && t->lanes == 1 ? literal(g, type_text(t, (char[8]){ 0 }, 8)[0])
+			                    : exact(g, type_text(t, (char[8]){ 0 }, 8)[0], t->lanes);
+			if (!in[i])
+				return;
+			continue;
+		}
+		in[i] = reference_argument(g, t, g->writes[which][i], used, nused, &used[nused]);
+		if (!in[i])
+			return;
+		nused++;
+	}
+	Op *o = op_new(g->m, g->b, O_call, f->nparam, in);
+	o->callee = f;
+	if (f->nret)
+		keep(g, op_out(g->m, g->f, o, 0, f->ret[0]));
+	g->calls++;
+}
+
+static void block(Gen *g, int nops)
+{
+	for (int i = 0; i < nops; i++) {
+		int what = below(g, 20);
+		if (what < 9)
+			any_row(g);
+		else if (what < 12)
+			load(g);
+		else if (what < 16)
+			store(g);
+		else if (what < 17)
+			view(g);
+		else if (what < 19 && g->depth < MAX_DEPTH)
+			loop(g);
+		else if (g->nkernel && g->calls < MAX_CALLS)
+			call(g, below(g, g->nkernel));
+	}
+}
+
+/* ---- functions ------------------------------------------------------------------------------ */
+
+static void begin(Gen *g, const char *name)
+{
+	g->f = func_new(g->m, name);
+	g->b = &g->f->body;
+	g->T = 0;
+	g->nreg = g->nmem = g->ncounter = g->nroot = g->depth = g->calls = 0;
+	each_data(d, g->m)
+		add_memory(g, val_data(g->m, d), -1, false);
+}
+
+static Val *memory_param(Gen *g, const char *name, Elem e, int rank, const int32_t *dim, bool writable)
+{
+	Val *v = func_param(g->m, g->f, name, type_ref(g->m, e, rank, dim));
+	add_memory(g, v, g->nroot++, writable);
+	return v;
+}
+
+static Val *time_param(Gen *g)
+{
+	g->T = func_param(g->m, g->f, "T", reg_type(g, 'w', 1));
+	keep(g, g->T);
+	return g->T;
+}
+
+/* A function of random parameters; its last blocks of stores make sure that what it computed is seen. */
+static void kernel(Gen *g)
+{
+	static const Elem elems[] = { E_i8, E_u8, E_i16, E_i32, E_i64, E_f32 };
+	static const char classes[] = "wlsbh";
+	char name[16] = { 'k', 'e', 'r', 'n', 'e', 'l', '_', (char)('a' + g->nkernel) };
+	bool timed = below(g, 2);
+	int n = g->nkernel, refs = 1 + below(g, 4), regs = below(g, 3);
+	begin(g, name);
+	for (int i = 0; i < refs; i++) {
+		int32_t dim[3] = { 1 + below(g, 3), 1 + below(g, 4), 2 + below(g, 7) };
+		bool by_t = timed && !below(g, 3);
+		g->writes[n][i] = i == 0 || below(g, 2);
+		if (by_t)
+			memory_param(g, 0, E_i16, 2, (int32_t[]){ DIM_T, 8 }, g->writes[n][i]);
+		else
+			memory_param(g, 0, elems[below(g, 6)], 1 + below(g, 3), dim, g->writes[n][i]);
+	}
+	for (int i = 0; i < regs; i++) {
+		char klass = classes[below(g, 5)];
+		int lanes = klass == 'b' || klass == 'h' ? 16 : 1 << below(g, 3);
+		keep(g, func_param(g->m, g->f, 0, reg_type(g, klass, lanes)));
+	}
+	if (timed)
+		time_param(g);
+	block(g, MAX_OPS);
+	for (int i = 0; i < 6; i++)
+		store(g);
+	if (g->nreg && below(g, 3)) {
+		Val *r = g->reg[below(g, g->nreg)];
+		func_ret(g->m, g->f, r->type);
+		op_new(g->m, g->b, O_ret, 1, &r);
+	}
+	g->kernel[g->nkernel++] = g->f;
+}
+
+/* for %i < n { store v[.., %i], i * 37 + add } over bytes. */
+static void fill(Gen *g, Val *v, int n, int add)
+{
+	const Type *w = reg_type(g, 'w', 1);
+	Val *count = val_int(g->m, w, n), *zero = val_int(g->m, w, 0);
+	Op *o = op_new(g->m, g->b, O_for, 1, &count);
+	Block *outer = g->b;
+	o->body = g->b = new_body(g, 0);
+	Val *i = block_arg(g, g->b, w);
+	Val *x = row2(g, O_addw, w, row2(g, O_mulw, w, i, val_int(g->m, w, 37)), val_int(g->m, w, add));
+	Val *in[4] = { v, row2(g, O_andw, w, x, val_int(g->m, w, 63)), v->type->rank > 1 ? zero : i, i };
+	op_new(g->m, g->b, O_store, 2 + v->type->rank, in);
+	g->b = outer;
+}
+
+static void fill_by_t(Gen *g, Val *v)
+{
+	const Type *w = reg_type(g, 'w', 1);
+	Op *o = op_new(g->m, g->b, O_for, 1, &g->T);
+	Block *outer = g->b;
+	o->body = g->b = new_body(g, 0);
+	Val *t = block_arg(g, g->b, w), *in[] = { v, t, val_int(g->m, w, 0) };
+	Val *row = op_out(g->m, g->f, op_new(g->m, g->b, O_view, 3, in), 0,
+	                  type_ref(g->m, E_u8, 1, (int32_t[]){ SCRATCH_STEP }));
+	fill(g, row, SCRATCH_STEP, 5);
+	g->b = outer;
+}
+
+/* Typed pieces of scratch, each a root of its own. */
+static void divide_scratch(Gen *g, Val *scratch)
+{
+	static const Elem elems[] = { E_i8, E_u8, E_i16, E_i32, E_i64, E_f32, E_i32, E_f32 };
+	for (int i = 0; i < 8; i++) {
+		int32_t n = SCRATCH / 8 / elem_size(elems[i]);
+		Val *in[] = { scratch, val_int(g->m, reg_type(g, 'w', 1), i * (SCRATCH / 8)) };
+		Val *v = op_out(g->m, g->f, op_new(g->m, g->b, O_view, 2, in), 0, type_ref(g->m, elems[i], 1, &n));
+		add_memory(g, v, g->nroot++, true);
+	}
+}
+
+static void entry(Gen *g, const char *name, bool run)
+{
+	int32_t t = run ? DIM_T : 1;
+	begin(g, name);
+	memory_param(g, "state", E_u8, 1, (int32_t[]){ STATE }, true);
+	Val *scratch = func_param(g->m, g->f, "scratch", type_ref(g->m, E_u8, 1, (int32_t[]){ SCRATCH }));
+	Val *by_step = 0;
+	if (run)
+		by_step = func_param(g->m, g->f, "scratch_t", type_ref(g->m, E_u8, 2, (int32_t[]){ DIM_T, SCRATCH_STEP }));
+	for (const Port *p = g->m->in; p; p = p->next)
+		memory_param(g, p->name, p->type->elem, p->type->rank,
+		             (int32_t[]){ p->type->dim[0] == DIM_T ? t : p->type->dim[0], p->type->dim[1] }, false);
+	for (const Port *p = g->m->out; p; p = p->next)
+		memory_param(g, p->name, p->type->elem, p->type->rank,
+		             (int32_t[]){ p->type->dim[0] == DIM_T ? t : p->type->dim[0], p->type->dim[1] }, true);
+	func_ret(g->m, g->f, reg_type(g, 'w', 1));
+	if (run)
+		time_param(g);
+	fill(g, scratch, SCRATCH, 11);
+	if (by_step) {
+		fill_by_t(g, by_step);
+		add_memory(g, by_step, g->nroot++, true);
+	}
+	divide_scratch(g, scratch);
+	for (int i = 0; i < 2; i++) {
+		block(g, MAX_OPS / 2);
+		for (int k = 0; k < g->nkernel; k++)
+			call(g, k);
+		for (int k = 0; k < 8; k++)
+			store(g);
+	}
+	Val *zero = val_int(g->m, reg_type(g, 'w', 1), 0);
+	op_new(g->m, g->b, O_ret, 1, &zero);
+}
+
+/* ---- modules -------------------------------------------------------------------------------- */
+
+static void data(Gen *g, const char *name, Elem e, int32_t n)
+{
+	int32_t dim[2] = { 4, n / 4 };
+	Data *d = data_new(g->m, name, type_tensor(g->m, e, below(g, 2) ? 2 : 1, (int32_t[]){ n, 0 }));
+	if (below(g, 2))
+		d = data_new(g->m, name, type_tensor(g->m, e, 2, dim));
+	float *f = d->bytes;
+	for (size_t i = 0; i < d->size; i++)
+		((uint8_t *)d->bytes)[i] = (uint8_t)random_next(&g->rng);
+	for (size_t i = 0; e == E_f32 && i < d->size / 4; i++)
+		f[i] = ((float)below(g, 20001) - 10000) / 256;
+}
+
+static Port *port(Gen *g, Port ***at, const char *name, Elem e, int32_t a, int32_t b)
+{
+	Port *p = NEW(g->m->arena, Port);
+	p->name = name;
+	p->type = type_tensor(g->m, e, b ? 2 : 1, (int32_t[]){ a, b });
+	**at = p;
+	*at = &p->next;
+	return p;
+}
+
+static void ports(Gen *g)
+{
+	Port **in = &g->m->in, **out = &g->m->out;
+	port(g, &in, "xb", E_i8, 64, 0);
+	port(g, &in, "xf", E_f32, 4, 8);
+	port(g, &in, "xt", E_i16, DIM_T, 8);
+	port(g, &out, "yw", E_i32, 8, 16);
+	port(g, &out, "yf", E_f32, 64, 0);
+	port(g, &out, "yt", E_i16, DIM_T, 8);
+	port(g, &out, "yb", E_i8, 128, 0);
+}
+
+Module *generate(uint64_t seed)
+{
+	Gen g = { .m = module_new("rnd"), .rng = seed };
+	Module *m = g.m;
+	static const char *portable[] = { "portable" };
+	m->level = L_LOOP;
+	m->planned = true;
+	m->state_size = STATE;
+	m->scratch_size = SCRATCH;
+	m->scratch_step = SCRATCH_STEP;
+	m->body = portable;
+	m->nbody = 1;
+	ports(&g);
+	data(&g, "tb", E_i8, 64);
+	data(&g, "tu", E_u8, 32);
+	data(&g, "th", E_i16, 32);
+	data(&g, "tw", E_i32, 32);
+	data(&g, "tl", E_i64, 16);
+	data(&g, "tf", E_f32, 32);
+	begin(&g, "reset");
+	fill(&g, memory_param(&g, "state", E_u8, 1, (int32_t[]){ STATE }, true), STATE, 3);
+	while (g.nkernel < KERNELS)
+		kernel(&g);
+	entry(&g, "step_portable", false);
+	entry(&g, "run_portable", true);
+	return m;
+}
