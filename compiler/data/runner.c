@@ -211,11 +211,26 @@ static void carry(Runner *r, int i, bool fresh)
 	free(x);
 }
 
-static bool fill_inputs(Runner *r, const Sample *s, Diag *d)
+/* The steps that the lowered module's own ports see: the stream pass may have made a fixed length a T. */
+static int32_t steps_of(const Runner *r, const Sample *s)
+{
+	for (int i = 0; i < r->nin; i++)
+		for (int k = 0; s->in[i] && k < r->in[i].type->rank; k++)
+			if (r->in[i].type->dim[k] == DIM_T && s->in[i]->rank == r->in[i].type->rank)
+				return (int32_t)s->in[i]->dim[k];
+	return s->steps;
+}
+
+static bool fill_inputs(Runner *r, const Sample *s, int32_t steps, Diag *d)
 {
 	for (int i = 0; i < r->nin; i++) {
-		if (!make_room(&r->in[i], s->steps, d))
+		if (!make_room(&r->in[i], steps, d))
 			return false;
+		if (s->in[i] && s->in[i]->count != type_count(r->in[i].type, steps)) {
+			diag_bug(d, "sample %lld: input '%s' has %lld elements", (long long)s->number, r->in[i].gf.name,
+			         (long long)s->in[i]->count);
+			return false;
+		}
 		if (s->in[i])
 			put(&r->in[i], s->in[i]);
 		else if (r->pair[i] >= 0)
@@ -229,19 +244,20 @@ bool runner_run(Runner *r, const Sample *s, Diag *d)
 	const void *in[r->nin + 1];
 	void *out[r->nout + 1];
 	drop_outputs(r);
-	if (!fill_inputs(r, s, d))
+	int32_t steps = steps_of(r, s);
+	if (!fill_inputs(r, s, steps, d))
 		return false;
 	for (int i = 0; i < r->nin; i++)
 		in[i] = r->in[i].stored;
 	for (int i = 0; i < r->nout; i++) {
-		if (!make_room(&r->out[i], s->steps, d))
+		if (!make_room(&r->out[i], steps, d))
 			return false;
 		out[i] = r->out[i].stored;
 	}
 	if (s->fresh)
 		exec_reset(r->exec);
-	int32_t status = exec_run(r->exec, in, out, s->steps);
-	r->steps = s->steps;
+	int32_t status = exec_run(r->exec, in, out, steps);
+	r->steps = steps;
 	if (status == GF_OK)
 		return true;
 	if (status < 0)
