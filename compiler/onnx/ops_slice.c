@@ -173,54 +173,53 @@ static bool gather_host(Node *n, int axis)
 	return true;
 }
 
-/* Constant indices into a value: a slice where they are one step apart. */
-static bool as_range(Node *n, const Value *index, int32_t size, Range *r, int64_t *at, bool *fault)
+/* The first or last step, picked with a constant index from a time axis. */
+static bool step_range(Node *n, const Value *index, Range *r)
 {
-	int64_t count = index->host->count;
-	*fault = true;
-	if (size == DIM_T) {
-		Sym i = count == 1 ? host_sym(index->host, index->steps, 0) : (Sym){ 0, 1 };
-		bool last = (!i.a && i.b == -1) || (i.a == 1 && i.b == -1);
-		if (!last && (i.a || i.b))
-			return fail_fixed(n, "only the first or the last of its steps can be picked");
-		*r = (Range){ last ? -1 : 0, 1, 1 };
-		return true;
-	}
-	if (!known_indices(n, index, size, at))
-		return false;
-	*fault = false;
+	Sym i = index->host->count == 1 ? host_sym(index->host, index->steps, 0) : (Sym){ 0, 1 };
+	bool last = (!i.a && i.b == -1) || (i.a == 1 && i.b == -1);
+	*r = (Range){ last ? -1 : 0, 1, 1 };
+	return last || (!i.a && !i.b) || fail_fixed(n, "only the first or the last of its steps can be picked");
+}
+
+/* Indices that are evenly spaced are a slice. */
+static bool even_range(const int64_t *at, int64_t count, Range *r)
+{
 	int64_t step = count > 1 ? at[1] - at[0] : 1;
 	for (int64_t i = 1; i < count; i++)
 		if (at[i] - at[i - 1] != step || !step)
 			return false;
-	*r = (Range){ count ? at[0] : 0, count > 1 ? step : 1, count };
+	*r = (Range){ count ? at[0] : 0, step, count };
 	return true;
+}
+
+/* Elements of one range; a single index drops the axis. */
+static void gather_range(Node *n, int axis, const Range *r, bool drop)
+{
+	Val *v = emit_slice(n, n->in[0]->val, axis, r->at, r->step, (int32_t)r->count);
+	Shape s = val_shape(v);
+	if (drop) {
+		memmove(&s.dim[axis], &s.dim[axis + 1], sizeof *s.dim * (size_t)(s.rank - axis - 1));
+		s.rank--;
+		v = emit_reshape(n, v, &s);
+	}
+	set_run(n, 0, v, n->in[0]->type);
 }
 
 static bool gather_constant(Node *n, int axis)
 {
 	Value *x = n->in[0], *index = n->in[1];
-	Shape s = val_shape(x->val);
+	int32_t size = x->val->type->dim[axis];
 	int64_t *at = NEWN(n->im->arena, int64_t, index->host->count);
-	Range r;
-	bool fault;
-	if (index->host->rank <= 1 && as_range(n, index, s.dim[axis], &r, at, &fault)) {
-		Val *v = emit_slice(n, x->val, axis, r.at, r.step, (int32_t)r.count);
-		s = val_shape(v);
-		if (!index->host->rank) {
-			memmove(&s.dim[axis], &s.dim[axis + 1], sizeof *s.dim * (size_t)(s.rank - axis - 1));
-			s.rank--;
-			v = emit_reshape(n, v, &s);
-		}
-		set_run(n, 0, v, x->type);
+	Range r = { 0 };
+	if (size == DIM_T && index->host->rank > 1)
+		return fail_fixed(n, "only the first or the last of its steps can be picked");
+	if (size == DIM_T ? !step_range(n, index, &r) : !known_indices(n, index, size, at))
+		return false;
+	if (index->host->rank <= 1 && (size == DIM_T || even_range(at, index->host->count, &r))) {
+		gather_range(n, axis, &r, !index->host->rank);
 		return true;
 	}
-	if (index->host->rank <= 1 && fault)
-		return false;
-	if (s.dim[axis] == DIM_T)
-		return fail_fixed(n, "only the first or the last of its steps can be picked");
-	if (!known_indices(n, index, s.dim[axis], at))
-		return false;
 	Tensor *t = host_new(n, H_I32, index->host->rank, index->host->dim);
 	if (!t)
 		return false;
