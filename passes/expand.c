@@ -82,20 +82,9 @@ static bool read_activations(Layer *l)
 
 static bool read_attributes(Layer *l)
 {
-	static const char *const known[] = {"hidden", "direction", "activations", "alpha", "beta", "clip", "layout",
-		"input_forget", "linear_before_reset"};
-	for (const Attr *a = l->op->attr; a; a = a->next) {
-		size_t k = 0, n = sizeof known / sizeof *known;
-		while (k < n && strcmp(a->name, known[k]))
-			k++;
-		if (k == n)
-			return fault(l, "attribute '%s' is not known", a->name);
-	}
 	const char *direction = attr_string(l->op, "direction", "forward");
-	l->reverse = !strcasecmp(direction, "reverse");
-	l->ndir = strcasecmp(direction, "bidirectional") ? 1 : 2;
-	if (l->ndir == 1 && !l->reverse && strcasecmp(direction, "forward"))
-		return fault(l, "direction '%s' is not known", direction);
+	l->reverse = !strcmp(direction, "reverse");
+	l->ndir = strcmp(direction, "bidirectional") ? 1 : 2;
 	l->gates = l->op->kind == O_lstm ? 4 : l->op->kind == O_gru ? 3 : 1;
 	l->nact = l->op->kind == O_lstm ? 3 : l->op->kind == O_gru ? 2 : 1;
 	l->clip = attr_float(l->op, "clip", 0);
@@ -112,51 +101,18 @@ static bool read_attributes(Layer *l)
 
 /* ---- operands ------------------------------------------------------------------------------ */
 
-static const char *const operand_name[MAX_OPERANDS] = {
-	"X", "W", "R", "B", "sequence_lens", "initial_h", "initial_c", "P",
-};
-
-static bool expect(Layer *l, int k, Elem e, int rank, ...)
-{
-	if (!l->in[k])
-		return true;
-	int32_t dim[MAX_RANK];
-	va_list ap;
-	va_start(ap, rank);
-	for (int i = 0; i < rank; i++)
-		dim[i] = va_arg(ap, int);
-	va_end(ap);
-	const Type *want = type_tensor(l->m, e, rank, dim), *has = l->in[k]->type;
-	char a[100], b[100];
-	return want == has || fault(l, "%s is %s, but must be %s", operand_name[k], type_text(has, a, sizeof a),
-	                            type_text(want, b, sizeof b));
-}
-
+/* Their shapes fit together: the verifier saw to that. */
 static bool read_operands(Layer *l)
 {
-	for (int i = 0; i < l->op->nin && i < MAX_OPERANDS; i++)
+	for (int i = 0; i < l->op->nin; i++)
 		l->in[i] = l->op->in[i];
-	for (int i = X; i <= R; i++)
-		if (!l->in[i] || l->in[i]->type->rank != 3)
-			return fault(l, "%s must have three axes", operand_name[i]);
 	const Type *x = l->in[X]->type;
-	int32_t width = x->dim[2];
 	l->steps = x->dim[l->batch_first ? 1 : 0];
 	l->batch = x->dim[l->batch_first ? 0 : 1];
 	l->hidden = l->in[R]->type->dim[2];
-	if (l->batch <= 0 || width <= 0 || l->hidden <= 0)
-		return fault(l, "batch, input size and hidden size must be constants above 0");
-	int64_t hidden = attr_int(l->op, "hidden", l->hidden);
-	if (hidden != l->hidden)
-		return fault(l, "'hidden_size' is %lld, but R has %d columns", (long long)hidden, l->hidden);
-	if (l->hidden > INT32_MAX / 8)
-		return fault(l, "hidden size %d is too large", l->hidden);
-	int d = l->ndir, h = l->hidden, rows = l->gates * h;
-	int a = l->batch_first ? l->batch : d, b = l->batch_first ? d : l->batch;
-	return expect(l, X, E_f32, 3, x->dim[0], x->dim[1], x->dim[2]) && expect(l, W, E_f32, 3, d, rows, width)
-	       && expect(l, R, E_f32, 3, d, rows, h) && expect(l, B, E_f32, 2, d, 2 * rows)
-	       && expect(l, LENS, E_i32, 1, l->batch) && expect(l, H0, E_f32, 3, a, b, h)
-	       && expect(l, C0, E_f32, 3, a, b, h) && expect(l, P, E_f32, 2, d, 3 * h);
+	if (l->batch <= 0 || x->dim[2] <= 0 || l->hidden <= 0)
+		return fault(l, "batch, input size and hidden size must be above 0");
+	return true;
 }
 
 /* ---- ragged batches ------------------------------------------------------------------------ */
