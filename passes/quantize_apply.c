@@ -8,13 +8,15 @@
 
 typedef struct { Quantizer *q; Func *f; Op *o; } Site;
 
-/* `%h8 = cast %h` before the op; one for all later readers of the same type. */
+/* `%h8 = cast %h` before the op; one for all later readers of the same type.  Between next and ret there is
+ * no place for it. */
 static Val *cast_to(Site s, Val *v, const Quant *k)
 {
-	for (Op *p = s.f->body.first; p != s.o; p = p->next)
+	Op *at = s.o->kind == O_ret && s.o->prev && s.o->prev->kind == O_next ? s.o->prev : s.o;
+	for (Op *p = s.f->body.first; p != at; p = p->next)
 		if (p->kind == O_cast && p->in[0] == v && p->out[0]->type->quant == k)
 			return p->out[0];
-	Op *c = op_before(s.q->m, &s.f->body, s.o, O_cast, 1, &v);
+	Op *c = op_before(s.q->m, &s.f->body, at, O_cast, 1, &v);
 	c->loc = s.o->loc;
 	const char *name = name_with_bits(s.q, v->name, elem_bits(k->elem));
 	return op_out(s.q->m, s.f, c, name, type_quant(s.q->m, k, v->type->rank, v->type->dim));
