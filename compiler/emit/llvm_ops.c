@@ -99,6 +99,21 @@ static LLVMValueRef recast(Llvm *e, LLVMValueRef v, char klass)
 	return LLVMBuildBitCast(e->b, v, class_type(e, klass, lanes_of(v) * parts), "");
 }
 
+/* Halfwords as twice as many bytes, or back, the low byte first on every machine. */
+static LLVMValueRef relane(Llvm *e, LLVMValueRef v, char klass)
+{
+	int n = lanes_of(v);
+	LLVMTypeRef h = class_type(e, 'h', klass == 'b' ? n : n / 2);
+	LLVMValueRef eight = llvm_int(h, 8);
+	if (klass == 'h')
+		v = LLVMBuildBitCast(e->b, v, h, "");
+	if (e->big_endian) {
+		LLVMValueRef arg[] = {v, v, eight};
+		v = llvm_intrinsic(e, "llvm.fshl", h, 0, 3, arg);
+	}
+	return klass == 'b' ? LLVMBuildBitCast(e->b, v, class_type(e, 'b', 2 * n), "") : v;
+}
+
 /* v, times times over.  Four bytes go as one word: x86 broadcasts that from memory in one instruction. */
 static LLVMValueRef repeat(Llvm *e, LLVMValueRef v, int times)
 {
@@ -148,6 +163,49 @@ static LLVMValueRef x86(Llvm *e, const X86 *op, int result_bytes, int n, LLVMVal
 	if (size < 0 || !op->name[size] || e->isa < op->isa[size])
 		return 0;
 	return llvm_intrinsic(e, op->name[size], 0, 0, n, arg);
+}
+
+static const X86 x86_shufb = {{"llvm.x86.ssse3.pshuf.b.128", "llvm.x86.avx2.pshuf.b", "llvm.x86.avx512.pshuf.b.512"},
+	{ISA_AVX2, ISA_AVX2, ISA_AVX512VNNI}};
+static const X86 x86_perm2h = {{"llvm.x86.avx512.vpermi2var.hi.128", "llvm.x86.avx512.vpermi2var.hi.256", "llvm.x86.avx512.vpermi2var.hi.512"},
+	{ISA_AVX512VNNI, ISA_AVX512VNNI, ISA_AVX512VNNI}};
+
+/* Lane by lane: table[from + index & mask], for machines without the instruction. */
+static LLVMValueRef look_up(Llvm *e, LLVMValueRef table, LLVMValueRef index, int mask, bool by16)
+{
+	int n = lanes_of(index);
+	LLVMValueRef r = LLVMGetPoison(LLVMTypeOf(index));
+	for (int j = 0; j < n; j++) {
+		LLVMValueRef i = LLVMBuildExtractElement(e->b, index, llvm_int(e->i32, j), "");
+		i = LLVMBuildAnd(e->b, LLVMBuildZExt(e->b, i, e->i32, ""), llvm_int(e->i32, mask), "");
+		if (by16)
+			i = LLVMBuildAdd(e->b, i, llvm_int(e->i32, j & ~15), "");
+		LLVMValueRef v = LLVMBuildExtractElement(e->b, table, i, "");
+		r = LLVMBuildInsertElement(e->b, r, v, llvm_int(e->i32, j), "");
+	}
+	return r;
+}
+
+static LLVMValueRef shufb(Llvm *e, LLVMValueRef a, LLVMValueRef b)
+{
+	LLVMValueRef v = x86(e, &x86_shufb, lanes_of(a), 2, (LLVMValueRef[]){a, b});
+	if (v)
+		return v;
+	LLVMValueRef zero = LLVMConstNull(LLVMTypeOf(b));
+	return LLVMBuildSelect(e->b, LLVMBuildICmp(e->b, LLVMIntSLT, b, zero, ""), zero,
+		look_up(e, a, b, 15 & (lanes_of(a) - 1), true), "");
+}
+
+static LLVMValueRef perm2h(Llvm *e, LLVMValueRef index, LLVMValueRef lo, LLVMValueRef hi)
+{
+	int n = lanes_of(index);
+	LLVMValueRef v = x86(e, &x86_perm2h, 2 * n, 3, (LLVMValueRef[]){lo, index, hi}), lane[64];
+	if (v)
+		return v;
+	for (int j = 0; j < 2 * n; j++)
+		lane[j] = llvm_int(e->i32, j);
+	v = LLVMBuildShuffleVector(e->b, lo, hi, LLVMConstVector(lane, (unsigned)(2 * n)), "");
+	return look_up(e, v, index, 2 * n - 1, false);
 }
 
 static LLVMValueRef dp4(Llvm *e, LLVMValueRef a, LLVMValueRef b, LLVMValueRef c)
@@ -243,6 +301,11 @@ static LLVMValueRef mulhrs(Llvm *e, LLVMValueRef a, LLVMValueRef b)
 #define DP4(a, b, c)    dp4(e, a, b, c)
 #define MADUB(a, b)     madub(e, a, b)
 #define MADW(a, b)      madw(e, a, b)
+#define NEGATIVE(v)     LLVMBuildICmp(B, LLVMIntSLT, v, LLVMConstNull(LLVMTypeOf(v)), "")
+#define TRUNCH(v)       trunc_to(e, v, 'h')
+#define RELANE(v, class) relane(e, v, #class[0])
+#define SHUFB(a, b)     shufb(e, a, b)
+#define PERM2H(a, b, c) perm2h(e, a, b, c)
 #define REPEAT(v, times) repeat(e, v, times)
 #define HALF(v, which)  half(e, v, which)
 
