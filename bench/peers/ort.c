@@ -7,7 +7,7 @@
  * tensors are bound as inputs and as outputs, so that nothing is copied or looked up between calls.  This is the C
  * interface used as fast as it goes.  Prints one JSON object a line:
  *	{"steps": 1, "us_per_step": 13.1, "median": 13.4}
- * us_per_step is the second smallest of 30 windows of at least 4 ms, in the thread's own processor time.
+ * us_per_step is the least of 40 windows of at least 3 ms, in the thread's own processor time, as in `gatefold bench`.
  *
  * The library of the Python package comes without headers.  What is used of it is declared here: its functions are
  * members of a table, and their places in the table never change. */
@@ -115,8 +115,8 @@ static Object make_binding(int64_t steps, int64_t h, int has_cell)
 
 /* ---- time --------------------------------------------------------------------------------------------- */
 
-enum { WINDOWS = 30 };
-static const double window = 4e-3;      /* seconds */
+enum { WINDOWS = 40 };
+static const double window = 3e-3;      /* seconds */
 
 static double now(void)
 {
@@ -155,7 +155,7 @@ static void measure(int64_t steps, int64_t h, int has_cell)
 	for (int i = 0; i < WINDOWS; i++)
 		t[i] = seconds(b, calls) / (double)calls / (double)steps * 1e6;
 	qsort(t, WINDOWS, sizeof *t, by_size);
-	printf("{\"steps\": %d, \"us_per_step\": %.4f, \"median\": %.4f}\n", (int)steps, t[1], t[WINDOWS / 2]);
+	printf("{\"steps\": %d, \"us_per_step\": %.4f, \"median\": %.4f}\n", (int)steps, t[0], t[WINDOWS / 2]);
 	fflush(stdout);
 }
 

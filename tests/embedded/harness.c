@@ -3,6 +3,7 @@
  * The model, its inputs and their number of steps come from case.h, which case.c wrote.  Printed are
  *	out I HEX       all bytes of output I, after step by step (or, for a model without step, from run)
  *	run same        the whole sequence at once gives the same bytes
+ *	body NAME same  so does each body of a model with several, if this machine can run it
  *	selftest ok     or gf_selftest's complaint
  *	state N, scratch N, weights N, stack N          bytes; stack: of one step (or run), where it can be measured
  * Exit code 0 if everything agrees.  The bytes are compared with the interpreter's by the script `run`. */
@@ -82,14 +83,22 @@ static uint32_t painted_over(void) { return 0; }
 
 /* ---- the two ways to run ------------------------------------------------------------------------------ */
 
-static gf_status steps_one_by_one(uint32_t *stack)
+enum { BEST = -1 };             /* body: the one that reset picks */
+
+static gf_status start(int body)
+{
+	gf_status s = model->reset(state);
+	return s || body == BEST ? s : model->use(state, (uint16_t)body);
+}
+
+static gf_status steps_one_by_one(int body, uint8_t *to, uint32_t *stack)
 {
 	const void *in[MOST];
 	void *pin[MOST], *out[MOST], *all[MOST];
-	gf_status s = model->reset(state);
+	gf_status s = start(body);
 	lay_out(step_in, case_in_step, CASE_NIN, pin);
 	lay_out(step_out, case_out_step, CASE_NOUT, out);
-	lay_out(all_out, case_out, CASE_NOUT, all);
+	lay_out(to, case_out, CASE_NOUT, all);
 	for (uint32_t t = 0; t < CASE_STEPS && !s; t++) {
 		for (int i = 0; i < CASE_NIN; i++) {
 			memcpy(pin[i], case_in[i] + t * case_in_next[i], case_in_step[i]);
@@ -108,19 +117,19 @@ static gf_status steps_one_by_one(uint32_t *stack)
 	return s;
 }
 
-static gf_status whole_sequence(uint8_t *to, uint32_t *stack)
+static gf_status whole_sequence(int body, uint8_t *to, uint32_t *stack)
 {
 	const void *in[MOST];
 	void *out[MOST];
 	for (int i = 0; i < CASE_NIN; i++)
 		in[i] = case_in[i];
 	lay_out(to, case_out, CASE_NOUT, out);
-	model->reset(state);
-	if (model->step)                /* the steps were counted */
-		return model->run(state, scratch, in, out, CASE_STEPS);
+	gf_status s = start(body);
+	if (s || model->step)           /* the steps were counted */
+		return s ? s : model->run(state, scratch, in, out, CASE_STEPS);
 	paint_stack();
 	count_begin();
-	gf_status s = model->run(state, scratch, in, out, CASE_STEPS);
+	s = model->run(state, scratch, in, out, CASE_STEPS);
 	count_end();
 	*stack = painted_over();
 	return s;
@@ -138,24 +147,34 @@ static void print_outputs(void)
 	}
 }
 
+/* Say whether run_out holds the bytes that were printed; 1 if not. */
+static int compare(const char *what, const char *name, gf_status s)
+{
+	int same = !s && !memcmp(run_out, all_out, sizeof run_out);
+	printf("%s%s %s\n", what, name, s ? gf_status_text(s) : same ? "same" : "differs");
+	return !same && s != GF_BODY;
+}
+
 int main(void)
 {
 	static _Alignas(GF_ALIGN) uint8_t test_in[CASE_TEST_IN], test_out[CASE_TEST_OUT];
-	uint32_t stack = 0;
-	gf_status s = model->step ? steps_one_by_one(&stack) : whole_sequence(all_out, &stack);
+	uint32_t stack = 0, unused;
+	gf_status s = model->step ? steps_one_by_one(BEST, all_out, &stack) : whole_sequence(BEST, all_out, &stack);
 	if (s) {
 		printf("failed: %s\n", gf_status_text(s));
 		return 1;
 	}
 	print_outputs();
 
-	s = whole_sequence(run_out, &stack);
-	int same = !s && !memcmp(run_out, all_out, sizeof run_out);
-	printf("run %s\n", s ? gf_status_text(s) : same ? "same" : "differs");
-
+	int bad = compare("run", "", whole_sequence(BEST, run_out, &unused));
+	for (int i = 0; i < model->nbody && model->nbody > 1; i++) {
+		memset(run_out, 0, sizeof run_out);
+		s = model->step ? steps_one_by_one(i, run_out, &unused) : whole_sequence(i, run_out, &unused);
+		bad |= compare("body ", model->body[i], s);
+	}
 	s = gf_selftest(model, state, scratch, test_in, test_out);
 	printf("selftest %s\n", gf_status_text(s));
 	printf("state %u\nscratch %u\nweights %u\nstack %u\n", (unsigned)model->state_size, (unsigned)model->scratch_size,
 	       (unsigned)model->weight_size, (unsigned)stack);
-	return !same || s;
+	return bad || s;
 }
