@@ -58,6 +58,8 @@ static bool names_parse(const char *option, const char *list, Names *names, Diag
 		const Pass *p = pass_find(name);
 		if (!strcmp(name, "all"))
 			names->all = true;
+		else if (!strcmp(name, "none"))
+			continue;
 		else if (!p)
 			unknown(option, name, d), good = false;
 		else if (names->n < MAX_NAMES)

@@ -118,13 +118,31 @@ static Tensor *get(const Buffer *b, int32_t steps)
 
 /* ---- opening ----------------------------------------------------------------------------------- */
 
+/* --skip without lower and plan, which nothing runs without. */
+static char *needed_skip(const char *skip)
+{
+	char *kept = text_copy(""), *copy = text_copy(skip ? skip : ""), *rest = copy, *name;
+	while ((name = strsep(&rest, ",")))
+		if (*name && strcmp(name, "lower") && strcmp(name, "plan")) {
+			char *longer = text_new("%s%s%s", kept, *kept ? "," : "", name);
+			free(kept);
+			kept = longer;
+		}
+	free(copy);
+	return kept;
+}
+
 static Module *finish(const Module *m, const Options *opt, Diag *d)
 {
 	Options quiet = *opt;
+	char *skip = needed_skip(opt->skip);
+	quiet.skip = *skip ? skip : 0;
 	quiet.passes = quiet.dump_after = quiet.dump_dir = 0;
 	quiet.time_passes = false;
 	Module *clone = module_clone(m);
-	if (passes_run(clone, &quiet, 0, d))
+	bool good = passes_run(clone, &quiet, 0, d);
+	free(skip);
+	if (good)
 		return clone;
 	module_free(clone);
 	return 0;

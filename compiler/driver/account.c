@@ -71,18 +71,34 @@ int64_t portable_bytes(const Module *m)
 	return u.funcs.n ? bytes_of(&u) : used_bytes(m);
 }
 
+static bool is_zero(const Data *d)
+{
+	const unsigned char *p = d->bytes;
+	for (size_t i = 0; i < d->size; i++)
+		if (p[i])
+			return false;
+	return true;
+}
+
+/* Exporters write out the zeros that a recurrent layer starts from; nobody trained them. */
+static bool is_start(const Op *o, int operand)
+{
+	return (o->kind == O_lstm || o->kind == O_gru || o->kind == O_rnn) && (operand == 5 || operand == 6) &&
+	       is_zero(o->in[operand]->data);
+}
+
 int64_t count_parameters(const Module *m)
 {
-	Use u = {0};
+	Set seen = {0};
 	int64_t n = 0;
 	each_func(f, m)
-		use_func(f, &u);
-	for (int i = 0; i < u.data.n; i++) {
-		const Data *d = u.data.p[i];
-		if (d->type->elem == E_f32 || d->type->quant)
-			n += type_count(d->type, 1);
-	}
-	free(u.data.p), free(u.funcs.p);
+		each_op(o, &f->body)
+			for (int i = 0; i < o->nin; i++) {
+				const Data *d = o->in[i] ? o->in[i]->data : 0;
+				if (d && (d->type->elem == E_f32 || d->type->quant) && !is_start(o, i) && set_add(&seen, d))
+					n += type_count(d->type, 1);
+			}
+	free(seen.p);
 	return n;
 }
 
