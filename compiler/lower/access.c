@@ -192,13 +192,36 @@ static const Type *reg_of(Frame *fr, Elem e)
 	return e == E_f32 ? reg_s(fr) : e == E_i64 ? reg_l(fr) : reg_w(fr);
 }
 
+/* Does an index of base follow the last axis? */
+static bool uses_last(const Access *a)
+{
+	for (int d = 0; d < a->base->type->rank; d++)
+		if (a->from[d] >= 0 && a->from[d] == a->type->rank - 1)
+			return true;
+	return false;
+}
+
+bool access_lanes(const Access *a)
+{
+	bool behind = true;             /* base axes further right hold one element */
+	for (int d = a->base->type->rank - 1; d >= 0; d--) {
+		if (a->from[d] >= 0 && a->from[d] == a->type->rank - 1)
+			return a->step[d] == 1 && behind;
+		behind &= a->base->type->dim[d] == 1;
+	}
+	return true;
+}
+
 Val *access_load(Frame *fr, const Access *a, Val *const *idx)
 {
 	Val *in[1 + MAX_RANK];
 	in[0] = a->base;
 	access_subscript(fr, a, idx, in + 1);
 	Op *o = op_new(fr->l->m, fr->b, O_load, 1 + a->base->type->rank, in);
-	return op_out(fr->l->m, fr->f, o, 0, reg_of(fr, elem_stored(a->base->type->elem)));
+	const Type *t = reg_of(fr, elem_stored(a->base->type->elem));
+	if (fr->lanes > 1 && uses_last(a))
+		t = type_reg(fr->l->m, t->elem, fr->lanes);
+	return op_out(fr->l->m, fr->f, o, 0, t);
 }
 
 void access_store(Frame *fr, const Access *a, Val *const *idx, Val *v)

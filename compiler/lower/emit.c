@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 const Type *reg_w(Frame *fr) { return type_reg(fr->l->m, E_i32, 1); }
+const Type *lane_w(Frame *fr) { return type_reg(fr->l->m, E_i32, fr->lanes ? fr->lanes : 1); }
 const Type *reg_l(Frame *fr) { return type_reg(fr->l->m, E_i64, 1); }
 const Type *reg_s(Frame *fr) { return type_reg(fr->l->m, E_f32, 1); }
 

@@ -56,8 +56,11 @@ struct Frame {                  /* one function being lowered */
 	int npending, cap;
 	Val **home;             /* by id: the reference a value should be stored in (state, output), or 0 */
 	Place *place;           /* states of callees, as further parameters */
+	int lanes;              /* of the registers that map.c fills: 1, or VECTOR_LANES */
 	bool failed;
 };
+
+enum { VECTOR_LANES = 16 };     /* elements at once in chains of a body with an isa */
 
 /* ---- emit.c: short ways to build loop level ops in fr->b ------------------------------------------- */
 Val *e_op(Frame *fr, OpKind k, const Type *t, int n, ...);              /* Val * ... */
@@ -66,6 +69,7 @@ Val *e_l(Frame *fr, int64_t i);
 Val *e_s(Frame *fr, float x);
 const Type *reg_w(Frame *fr);
 const Type *reg_l(Frame *fr);
+const Type *lane_w(Frame *fr);                                          /* w, or w16 inside a vector chain */
 const Type *reg_s(Frame *fr);
 Val *e_index(Frame *fr, Index at, int32_t step, Val *i);                /* at + step * i; i may be 0 */
 Val *e_dim(Frame *fr, int32_t dim);                                     /* literal, or %T */
@@ -88,7 +92,8 @@ Val *access_ref(Frame *fr, Access a);                   /* a reference with exac
 Val *access_row(Frame *fr, const Access *a, Val *const *lead);  /* &elem[K] at leading indices lead (rank-1 of them) */
 bool access_rows_contiguous(const Access *a);
 void access_subscript(Frame *fr, const Access *a, Val *const *idx, Val **out);  /* indices of base for element idx */
-Val *access_load(Frame *fr, const Access *a, Val *const *idx);          /* w, l or s */
+Val *access_load(Frame *fr, const Access *a, Val *const *idx);          /* w, l or s; fr->lanes elements side by side */
+bool access_lanes(const Access *a);                     /* are elements along the last axis side by side (or all one)? */
 void access_store(Frame *fr, const Access *a, Val *const *idx, Val *v);
 const Type *ref_type(Module *m, const Type *t);         /* reference to the stored form of t */
 Access place_result(Frame *fr, Val *v);                 /* where op result v of src goes; registers it */

@@ -7,6 +7,7 @@
 #include "lower/lower.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 bool is_elementwise(OpKind k)
 {
@@ -98,6 +99,74 @@ static int uses_inside(const Frame *fr, const Val *v)
 	return n;
 }
 
+/* ---- several elements at once ------------------------------------------------------------------------------- */
+
+/* Would the chain's registers all be 32-bit integers?  Emitted once to nowhere to see. */
+static bool only_w(Frame *fr, Chain *c)
+{
+	Block *b = fr->b, nowhere = {0};
+	Val *status = fr->status, *zero[MAX_RANK];
+	for (int d = 0; d < MAX_RANK; d++)
+		zero[d] = e_w(fr, 0);
+	fr->b = &nowhere;
+	chain_body(fr, zero, c);
+	fr->b = b;
+	fr->status = status;
+	memset(c->have, 0, fr->src->nval);
+	for (const Op *o = nowhere.first; o; o = o->next)
+		if (o->body || (o->nout && (o->out[0]->type->form != T_REG || o->out[0]->type->elem != E_i32)))
+			return false;
+	return true;
+}
+
+static bool in_lanes(Frame *fr, Chain *c)
+{
+	const Type *t = fr->pending[0]->out[0]->type;
+	if (!fr->l->isa || !t->rank || t->dim[t->rank - 1] < VECTOR_LANES)
+		return false;
+	for (int i = 0; i < fr->npending; i++) {
+		const Op *o = fr->pending[i];
+		if (elem_is_float(o->out[0]->type->elem) || (c->keep[i] && !access_lanes(&c->out[i])))
+			return false;
+		for (int k = 0; k < o->nin; k++) {
+			const Val *v = o->in[k];
+			if (elem_is_float(v->type->elem) || v->type->elem == E_i64)
+				return false;
+			if (is_literal(v) || map_pending(fr, v))
+				continue;
+			Access a = access_broadcast(fr, access_of(fr, o->in[k]), t);
+			if (!access_lanes(&a))
+				return false;
+		}
+	}
+	return only_w(fr, c);
+}
+
+/* The last axis: VECTOR_LANES elements at a time, then one by one. */
+static void lanes_body(Frame *fr, Val *const *lead, void *arg)
+{
+	Chain *c = arg;
+	const Type *t = fr->pending[0]->out[0]->type;
+	int last = t->rank - 1;
+	int32_t whole = t->dim[last] / VECTOR_LANES, rest = t->dim[last] % VECTOR_LANES;
+	Val *idx[MAX_RANK];
+	memcpy(idx, lead, sizeof *idx * (size_t)last);
+	for (int part = 0; part < 2; part++) {
+		if (part && !rest)
+			continue;
+		Block *outer = fr->b;
+		Op *loop = e_for(fr, e_w(fr, part ? rest : whole), "v", 0, 0);
+		Val *i = loop->body->arg[0];
+		idx[last] = part ? e_op(fr, O_addw, reg_w(fr), 2, i, e_w(fr, whole * VECTOR_LANES))
+		                 : e_op(fr, O_mulw, reg_w(fr), 2, i, e_w(fr, VECTOR_LANES));
+		fr->lanes = part ? 1 : VECTOR_LANES;
+		memset(c->have, 0, fr->src->nval);
+		chain_body(fr, idx, c);
+		fr->lanes = 1;
+		e_end(fr, loop, outer, 0);
+	}
+}
+
 void map_flush(Frame *fr)
 {
 	int n = fr->npending;
@@ -114,7 +183,10 @@ void map_flush(Frame *fr)
 			c.out[i] = place_result(fr, v);
 	}
 	const Type *t = fr->pending[0]->out[0]->type;
-	e_nest(fr, t, t->rank, chain_body, &c);
+	if (in_lanes(fr, &c))
+		e_nest(fr, t, t->rank - 1, lanes_body, &c);
+	else
+		e_nest(fr, t, t->rank, chain_body, &c);
 	fr->npending = 0;
 	free(c.num);
 	free(c.have);

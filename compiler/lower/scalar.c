@@ -95,7 +95,7 @@ static Val *op_f32(Frame *fr, const Op *o, Val *a, Val *b, Val *c)
 
 /* ---- plain integers ----------------------------------------------------------------------------------------- */
 
-static Val *w2(Frame *fr, OpKind k, Val *a, Val *b) { return e_op(fr, k, reg_w(fr), 2, a, b); }
+static Val *w2(Frame *fr, OpKind k, Val *a, Val *b) { return e_op(fr, k, lane_w(fr), 2, a, b); }
 
 /* Truncating division out of the unsigned one; x / 0 is 0. */
 static Val *div_w(Frame *fr, Val *a, Val *b)
@@ -104,7 +104,7 @@ static Val *div_w(Frame *fr, Val *a, Val *b)
 	Val *ua = w2(fr, O_subw, w2(fr, O_xorw, a, sa), sa), *ub = w2(fr, O_subw, w2(fr, O_xorw, b, sb), sb);
 	Val *q = w2(fr, O_divuw, ua, ub), *s = w2(fr, O_xorw, sa, sb);
 	Val *r = w2(fr, O_subw, w2(fr, O_xorw, q, s), s);
-	return e_op(fr, O_selw, reg_w(fr), 3, b, r, e_w(fr, 0));
+	return e_op(fr, O_selw, lane_w(fr), 3, b, r, e_w(fr, 0));
 }
 
 static Val *op_int(Frame *fr, const Op *o, Val *a, Val *b, Val *c)
@@ -124,12 +124,32 @@ static Val *op_int(Frame *fr, const Op *o, Val *a, Val *b, Val *c)
 	case O_and: return w2(fr, O_andw, a, b);
 	case O_or: return w2(fr, O_orw, a, b);
 	case O_not: return w2(fr, O_eqw, a, e_w(fr, 0));
-	case O_where: return e_op(fr, O_selw, reg_w(fr), 3, a, b, c);
+	case O_where: return e_op(fr, O_selw, lane_w(fr), 3, a, b, c);
 	default: return 0;
 	}
 }
 
 /* ---- fixed point -------------------------------------------------------------------------------------------- */
+
+/* 16 lanes: the kernel of this body that keeps the table in registers. */
+static Func *tanh_vector(Lower *l, int nsym, Sym *sym)
+{
+	bool avx2 = !strcmp(l->isa, "avx2");
+	Sym *coeff = &sym[nsym], *end = &sym[nsym + 1];
+	if (avx2) {
+		Func *lut = kernel_get(l, "lut_avx2", l->isa, 0, 0);
+		if (!lut)
+			return 0;
+		*coeff = (Sym){"LUT", lut->name};
+	}
+	Func *c = kernel_get(l, avx2 ? "coeff_avx2" : "coeff_avx512vnni", l->isa, nsym + avx2, sym);
+	Func *e = kernel_get(l, "tanh_end", l->isa, 0, 0);
+	if (!c || !e)
+		return 0;
+	*coeff = (Sym){"COEFF", c->name};
+	*end = (Sym){"ENDFN", e->name};
+	return kernel_get(l, avx2 ? "tanh_q_avx2" : "tanh_q_avx512vnni", l->isa, nsym + 2, sym);
+}
 
 /* tanh(a * 2^down): Q15, through the table of [-8, 8]. */
 static Num tanh_num(Frame *fr, Num a, int down)
@@ -140,16 +160,16 @@ static Num tanh_num(Frame *fr, Num a, int down)
 	int seg = -e - down - 3;        /* bits below 1/8 */
 	a.v = num_saturate(fr, a, -2147483647.0, 2147483647.0);
 	Lower *l = fr->l;
-	Sym sym[] = {{"SEG", sym_int(l, seg)}, {"LIMIT", sym_int(l, ((int64_t)64 << seg) - 1)},
-	             {"MASK", sym_int(l, ((int64_t)1 << seg) - 1)}, {"UP", sym_int(l, 15 - seg)}, {"DOWN", "0"}};
-	Func *f = kernel_get(l, "tanh_q", l->isa, 5, sym);
+	Sym sym[7] = {{"SEG", sym_int(l, seg)}, {"LIMIT", sym_int(l, ((int64_t)64 << seg) - 1)},
+	              {"MASK", sym_int(l, ((int64_t)1 << seg) - 1)}, {"UP", sym_int(l, 15 - seg)}, {"DOWN", "0"}};
+	Func *f = fr->lanes > 1 ? tanh_vector(l, 5, sym) : kernel_get(l, "tanh_q", l->isa, 5, sym);
 	if (!f) {
 		fr->failed = true;
 		return a;
 	}
 	Op *o = op_new(l->m, fr->b, O_call, 1, &a.v);
 	o->callee = f;
-	return (Num){op_out(l->m, fr->f, o, 0, reg_w(fr)), -32767, 32767, ldexp(1, -15)};
+	return (Num){op_out(l->m, fr->f, o, 0, lane_w(fr)), -32767, 32767, ldexp(1, -15)};
 }
 
 /* (1 + tanh(a / 2)) / 2 */
@@ -173,7 +193,7 @@ static Num clamp_num(Frame *fr, Num a, double lo, double hi)
 static Num choose(Frame *fr, Val *c, Num a, Num b)
 {
 	Num y = {.lo = fmin(a.lo, b.lo), .hi = fmax(a.hi, b.hi), .scale = a.scale};
-	y.v = e_op(fr, O_selw, reg_w(fr), 3, c, a.v, b.v);
+	y.v = e_op(fr, O_selw, lane_w(fr), 3, c, a.v, b.v);
 	return y;
 }
 
@@ -263,7 +283,7 @@ static Num cast_num(Frame *fr, Num a, const Type *from, const Type *to)
 	if (ff && tf)
 		return a;
 	if (ff && !to->quant)   /* ONNX: toward zero */
-		a.v = e_op(fr, O_ftoi, reg_w(fr), 1, a.v), a.lo = -2147483648.0, a.hi = 2147483647.0;
+		a.v = e_op(fr, O_ftoi, lane_w(fr), 1, a.v), a.lo = -2147483648.0, a.hi = 2147483647.0;
 	else if (tf && !from->quant)
 		a.v = e_op(fr, O_itof, reg_s(fr), 1, a.v);
 	return a;
