@@ -1,12 +1,43 @@
 /* move.c: ops that only say which element is where.  Most change an Access and emit nothing. */
 #include "lower/linear.h"
 
+#include <math.h>
 #include <string.h>
+
+/* Axes of one element come and go without a copy: true, with the Access changed, when no other changes. */
+static bool squeeze(Access *a, const Type *to)
+{
+	const Type *t = a->type;
+	int8_t at[MAX_RANK];
+	int k = 0;
+	for (int d = 0; d < t->rank; d++) {
+		at[d] = -1;
+		if (t->dim[d] == 1)
+			continue;
+		while (k < to->rank && to->dim[k] == 1)
+			k++;
+		if (k == to->rank || to->dim[k] != t->dim[d])
+			return false;
+		at[d] = (int8_t)k++;
+	}
+	while (k < to->rank)
+		if (to->dim[k++] != 1)
+			return false;
+	for (int d = 0; d < a->base->type->rank; d++)
+		if (a->from[d] >= 0)
+			a->from[d] = at[a->from[d]];
+	a->type = to;
+	return true;
+}
 
 static void lower_reshape(Frame *fr, Op *o)
 {
 	Val *y = o->out[0];
 	Access a = access_of(fr, o->in[0]);
+	if (!access_contiguous(&a) && squeeze(&a, y->type)) {
+		set_access(fr, y, a);
+		return;
+	}
 	Val *ref = access_ref(fr, a);
 	const Type *want = ref_type(fr->l->m, y->type);
 	if (ref->type != want) {
@@ -81,11 +112,11 @@ typedef struct {
 	int bits;               /* of packed table fields, 0: plain elements */
 	Func *field;
 	Val *packed;
-	Data *rows;             /* row scales of the table */
+	Data *rows;             /* row scales of the table, times 2^up */
+	int up;
 } Gather;
 
-/* Index of the table along the axis: negative ones count from the end, others are clamped and reported. */
-static Val *clamp_index(Frame *fr, Val *i, Val *n, Val **bad)
+Val *clamp_index(Frame *fr, Val *i, Val *n, Val **bad)
 {
 	const Type *w = reg_w(fr);
 	Val *neg = e_op(fr, O_ltw, w, 2, i, e_w(fr, 0));
@@ -126,11 +157,11 @@ static void gather_one(Frame *fr, Val *const *idx, void *arg)
 		y[g->nidx + d] = idx[d];
 	Num n = num_load(fr, table_element(fr, g, t), g->o->in[0]->type);
 	const Type *yt = g->o->out[0]->type;
-	if (g->rows) {          /* integer multiplier of the row: (q * m + half) >> 24 */
+	if (g->rows) {          /* integer multiplier of the row: (q * m + half) >> up */
 		Val *m = e_op(fr, O_load, reg_w(fr), 2, val_data(fr->l->m, g->rows), in->row);
 		Val *p = e_op(fr, O_mulwl, reg_l(fr), 2, n.v, m);
-		p = e_op(fr, O_addl, reg_l(fr), 2, p, e_l(fr, 1 << 23));
-		n.v = e_op(fr, O_sarl, reg_l(fr), 2, p, e_w(fr, 24));
+		p = e_op(fr, O_addl, reg_l(fr), 2, p, e_l(fr, (int64_t)1 << (g->up - 1)));
+		n.v = e_op(fr, O_sarl, reg_l(fr), 2, p, e_w(fr, g->up));
 		n.lo = -0x1p40, n.hi = 0x1p40, n.scale = yt->quant->scale;
 	}
 	access_store(fr, &g->y, y, num_store(fr, n, yt));
@@ -167,14 +198,20 @@ static Val *gather_nest(Frame *fr, Gather *g, int d, Val **idx, Val *status)
 	return loop->out[0];
 }
 
-/* Row scales become multipliers to the result's one scale. */
-static Data *row_multipliers(Frame *fr, const Type *table, const Type *y)
+/* Row scales become multipliers to the result's one scale, of at most 31 bits. */
+static Data *row_multipliers(Frame *fr, const Type *table, const Type *y, int *up)
 {
 	const Data *rows = table->quant->rows;
+	const float *scale = rows->bytes;
 	int32_t M = table->dim[0];
+	double most = 0;
+	for (int32_t i = 0; i < M; i++)
+		most = fmax(most, scale[i] / (double)y->quant->scale);
+	for (*up = 24; *up > 1 && ldexp(most, *up) >= 0x1p30;)
+		--*up;
 	Data *d = data_new(fr->l->m, arena_printf(fr->l->m->arena, "%s_gather", rows->name), type_tensor(fr->l->m, E_i32, 1, &M));
 	for (int32_t i = 0; i < M; i++)
-		((int32_t *)d->bytes)[i] = (int32_t)((double)((const float *)rows->bytes)[i] / y->quant->scale * 0x1p24 + 0.5);
+		((int32_t *)d->bytes)[i] = (int32_t)fmin(ldexp(scale[i] / (double)y->quant->scale, *up) + 0.5, 0x7fffffff);
 	return d;
 }
 
@@ -192,7 +229,7 @@ static void lower_gather(Frame *fr, Op *o)
 			e_fail(fr, o, "a table with row scales must be gathered along axis 0");
 			return;
 		}
-		g.rows = row_multipliers(fr, t, o->out[0]->type);
+		g.rows = row_multipliers(fr, t, o->out[0]->type, &g.up);
 	}
 	if (o->in[0]->data && t->quant && t->rank == 2 && bits < 8) {
 		Data *p = pack_bits(fr->l, o->in[0]->data, bits);
