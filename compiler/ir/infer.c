@@ -338,6 +338,10 @@ static int infer(const Infer *x)
 	case O_call: return infer_call(x);
 	case O_linear: return infer_linear(x);
 	case O_matmul: return infer_matmul(x);
+	case O_conv: return infer_conv(x);
+	case O_pad: return infer_pad(x);
+	case O_pick: return infer_pick(x);
+	case O_argmax: return infer_argmax(x);
 	case O_softmax: case O_logsoftmax:
 		return infer_softmax(x);
 	case O_add: case O_sub: case O_mul: case O_div: case O_min: case O_max: case O_pow: case O_neg:
@@ -345,7 +349,7 @@ static int infer(const Infer *x)
 		return infer_elementwise(x, 0, 0);
 	case O_sigmoid: case O_tanh: case O_exp: case O_log: case O_sqrt: case O_erf: case O_affine:
 	case O_leakyrelu: case O_thresholdedrelu: case O_scaledtanh: case O_hardsigmoid: case O_elu:
-	case O_softsign: case O_softplus:
+	case O_softsign: case O_softplus: case O_floor: case O_round:
 		return infer_real(x);
 	case O_eq: case O_less: case O_lesseq:
 		return infer_elementwise(x, 0, E_i32);

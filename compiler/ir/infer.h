@@ -1,4 +1,4 @@
-/* infer.h: what infer.c and infer_layers.c share. */
+/* infer.h: what the files of result types share. */
 #ifndef GATEFOLD_IR_INFER_H
 #define GATEFOLD_IR_INFER_H
 
@@ -24,6 +24,10 @@ int infer_recurrent(const Infer *x);
 int infer_linear(const Infer *x);
 int infer_matmul(const Infer *x);
 int infer_scan(const Infer *x);
+int infer_conv(const Infer *x);
+int infer_pad(const Infer *x);
+int infer_pick(const Infer *x);
+int infer_argmax(const Infer *x);
 int infer_call(const Infer *x);
 
 #endif

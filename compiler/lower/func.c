@@ -143,6 +143,10 @@ static void lower_op(Frame *fr, Op *o, Val *const *out)
 	case O_reducesum: case O_reducemean: case O_reducemax: case O_reducemin: case O_reduceprod:
 		lower_reduce(fr, o);
 		break;
+	case O_conv: lower_conv(fr, o); break;
+	case O_pad: lower_pad(fr, o); break;
+	case O_pick: lower_pick(fr, o); break;
+	case O_argmax: lower_argmax(fr, o); break;
 	case O_scan: lower_scan(fr, o); break;
 	case O_call: lower_call(fr, o); break;
 	case O_observe: lower_observe(fr, o); break;

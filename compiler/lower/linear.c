@@ -208,8 +208,7 @@ static Access rows(Frame *fr, Access a)
 	return access_rows_contiguous(&a) ? a : access_whole(fr, access_ref(fr, a), a.type);
 }
 
-/* A bias of zeros where the op has none. */
-static Val *zero_bias(Frame *fr, Elem e, int32_t M)
+Val *linear_zero_bias(Frame *fr, Elem e, int32_t M)
 {
 	char name[40];
 	snprintf(name, sizeof name, "zeros_%s_%d", elem_name(e), (int)M);
@@ -217,7 +216,7 @@ static Val *zero_bias(Frame *fr, Elem e, int32_t M)
 	return val_data(fr->l->m, d ? d : row_data(fr->l, name, e, M));
 }
 
-static Func *float_kernel(Frame *fr, int64_t M, int64_t K)
+Func *linear_kernel_f32(Frame *fr, int64_t M, int64_t K)
 {
 	Lower *l = fr->l;
 	Sym sym[] = {{"M", sym_int(l, M)}, {"K", sym_int(l, K)}, {"K8", sym_int(l, K / 8)}, {"KT", sym_int(l, K % 8)},
@@ -229,33 +228,42 @@ static Func *float_kernel(Frame *fr, int64_t M, int64_t K)
 	return kernel_get(l, M % 4 ? "linear_f32" : "linear_f32x4", l->isa, 7, sym);
 }
 
+bool linear_init(Linear *n, const Op *o, const char *name)
+{
+	Val *x = o->in[0], *W = o->in[1], *b = o->nin > 2 ? o->in[2] : 0;
+	*n = (Linear){.x = x->type, .y = o->out[0]->type, .W = W->data, .b = b, .M = W->type->dim[0], .K = W->type->dim[1],
+	              .name = name};
+	if (!addend_shift(n, &n->bshift))
+		return false;
+	n->bound = accumulator_bound(n);
+	n->wide = n->bound >= 2147483648.0 || (b && b->type->elem == E_i64);
+	return true;
+}
+
 void lower_linear(Frame *fr, Op *o)
 {
 	Val *x = o->in[0], *W = o->in[1], *b = o->nin > 2 ? o->in[2] : 0, *y = o->out[0];
 	int64_t M = W->type->dim[0], K = W->type->dim[1];
 	RowCall c = {.x = rows(fr, access_of(fr, x)), .W = access_ref(fr, access_of(fr, W))};
 	if (!x->type->quant && elem_is_float(x->type->elem)) {
-		c.f = float_kernel(fr, M, K);
+		c.f = linear_kernel_f32(fr, M, K);
 	} else {
 		if (!W->data || !x->type->quant || !y->type->quant || !W->type->quant) {
 			e_fail(fr, o, "integer weights must be constants and all types quantized");
 			return;
 		}
-		Linear n = {.x = x->type, .y = y->type, .W = W->data, .b = b, .M = M, .K = K,
-		            .name = ident(fr->l->m->arena, W->data->name)};
-		if (!addend_shift(&n, &n.bshift)) {
+		Linear n;
+		if (!linear_init(&n, o, ident(fr->l->m->arena, W->data->name))) {
 			e_fail(fr, o, "the scale of the third operand is not that of the products");
 			return;
 		}
-		n.bound = accumulator_bound(&n);
-		n.wide = n.bound >= 2147483648.0 || (b && b->type->elem == E_i64);
 		c.f = linear_kernel(fr, &n, &c.W, &c.padded);
 	}
 	if (!c.f) {
 		fr->failed = true;
 		return;
 	}
-	c.b = access_of(fr, b ? b : zero_bias(fr, x->type->quant ? E_i32 : E_f32, (int32_t)M));
+	c.b = access_of(fr, b ? b : linear_zero_bias(fr, x->type->quant ? E_i32 : E_f32, (int32_t)M));
 	c.addend = b && b->type->rank > 1;
 	if (c.addend)
 		c.b = rows(fr, access_broadcast(fr, c.b, y->type));

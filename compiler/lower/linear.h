@@ -17,6 +17,10 @@ typedef struct {
 } Linear;
 
 int64_t data_int(const Data *d, int64_t i);             /* element i of integer data */
+/* From an op with integer operands x, W and perhaps a bias; false when the bias's scale does not fit. */
+bool linear_init(Linear *n, const Op *o, const char *name);
+Func *linear_kernel_f32(Frame *fr, int64_t M, int64_t K);
+Val *linear_zero_bias(Frame *fr, Elem e, int32_t M);    /* for an op that has none */
 /* acc, row -> stored result; on `lanes` rows at a time. */
 Func *linear_fin(Lower *l, const Linear *n, int lanes);
 /* How cells of the x86 bodies lie (pack.c). */

@@ -139,6 +139,12 @@ void lower_matmul(Frame *fr, Op *o);                    /* matmul.c */
 void lower_softmax(Frame *fr, Op *o);                   /* softmax.c */
 void lower_reduce(Frame *fr, Op *o);                    /* reduce.c */
 bool lower_move(Frame *fr, Op *o);                      /* move.c: reshape transpose slice concat gather expand */
+void lower_conv(Frame *fr, Op *o);                      /* conv.c */
+void lower_pad(Frame *fr, Op *o);                       /* pad.c */
+void lower_pick(Frame *fr, Op *o);                      /* pick.c */
+void lower_argmax(Frame *fr, Op *o);
+/* move.c: an index of an axis of n elements: negative ones count from the end; outside ones are clamped, *bad is 1 */
+Val *clamp_index(Frame *fr, Val *i, Val *n, Val **bad);
 void lower_scan(Frame *fr, Op *o);                      /* scan.c */
 void lower_call(Frame *fr, Op *o);
 void lower_observe(Frame *fr, Op *o);                   /* observe.c */

@@ -16,7 +16,7 @@ bool is_elementwise(OpKind k)
 	case O_relu: case O_sigmoid: case O_tanh: case O_exp: case O_log: case O_sqrt: case O_erf: case O_affine:
 	case O_leakyrelu: case O_thresholdedrelu: case O_scaledtanh: case O_hardsigmoid: case O_elu: case O_softsign:
 	case O_softplus: case O_clip: case O_eq: case O_less: case O_lesseq: case O_and: case O_or: case O_not:
-	case O_where: case O_cast:
+	case O_where: case O_cast: case O_floor: case O_round:
 		return true;
 	default:
 		return false;

@@ -56,6 +56,25 @@ static Val *elu_s(Frame *fr, Val *a, float alpha)
 	return sel(fr, lt(fr, a, e_s(fr, 0)), sc(fr, O_muls, e, alpha), a);
 }
 
+/* y where |a| < 2^23; larger ones are whole already. */
+static Val *if_small(Frame *fr, Val *a, Val *y)
+{
+	return sel(fr, lt(fr, fabs_s(fr, a), e_s(fr, 0x1p23f)), y, a);
+}
+
+static Val *floor_s(Frame *fr, Val *a)
+{
+	Val *t = e_op(fr, O_itof, reg_s(fr), 1, e_op(fr, O_ftoi, reg_w(fr), 1, a));
+	return if_small(fr, a, sel(fr, lt(fr, a, t), sc(fr, O_subs, t, 1), t));
+}
+
+/* Adding 2^23 leaves no room for a fraction: the addition itself rounds, halves to even. */
+static Val *round_s(Frame *fr, Val *a)
+{
+	Val *r = sc(fr, O_subs, sc(fr, O_adds, fabs_s(fr, a), 0x1p23f), 0x1p23f);
+	return if_small(fr, a, sel(fr, lt(fr, a, e_s(fr, 0)), sc(fr, O_muls, r, -1), r));
+}
+
 static Val *op_f32(Frame *fr, const Op *o, Val *a, Val *b, Val *c)
 {
 	float alpha = attr_float(o, "alpha", 0), beta = attr_float(o, "beta", 0);
@@ -84,6 +103,8 @@ static Val *op_f32(Frame *fr, const Op *o, Val *a, Val *b, Val *c)
 	case O_elu: return elu_s(fr, a, alpha);
 	case O_softsign: return s2(fr, O_divs, a, sc(fr, O_adds, fabs_s(fr, a), 1));
 	case O_softplus: return softplus_s(fr, a);
+	case O_floor: return floor_s(fr, a);
+	case O_round: return round_s(fr, a);
 	case O_clip: return clamp_s(fr, a, attr_float(o, "lo", -INFINITY), attr_float(o, "hi", INFINITY));
 	case O_eq: return e_op(fr, O_eqs, reg_w(fr), 2, a, b);
 	case O_less: return lt(fr, a, b);
