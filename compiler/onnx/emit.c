@@ -1,8 +1,7 @@
 /* emit.c: from ONNX nodes to IR ops: operands that are constants become data, results get their types. */
 #include "onnx/import.h"
 
-#include <math.h>
-#include <stdio.h>
+#include <stdint.h>
 #include <string.h>
 
 Elem elem_of(HostType t)
@@ -15,14 +14,55 @@ const Type *type_of(Import *im, HostType t, const Shape *s)
 	return type_tensor(im->m, elem_of(t), s->rank, s->dim);
 }
 
-/* ---- data ---------------------------------------------------------------------------------- */
+/* ---- names --------------------------------------------------------------------------------- */
 
-/* Matrices with the same elements are one data: unrolled layers name each step's weights anew. */
-struct DataCopy {
-	uint64_t hash;
-	Data *data;
-	struct DataCopy *next;
-};
+/* An identifier that is new among `names`.  (op_out and data_new look through all names each time, which takes too
+ * long for graphs of many thousand nodes; a table remembers the last number behind each name.) */
+static const char *new_name(Import *im, Table *names, const char *wanted)
+{
+	const char *base = ident(im->m->arena, wanted), *name = base;
+	uintptr_t number = (uintptr_t)*table_at(names, base);
+	while (table_get(names, name))
+		name = arena_printf(im->m->arena, "%s_%ju", base, (uintmax_t)number++);
+	*table_at(names, base) = (void *)(number + !number);
+	*table_at(names, name) = *table_at(names, name) ? *table_at(names, name) : (void *)1;
+	return name;
+}
+
+Val *add_param(Import *im, const char *name, const Type *t)
+{
+	Val *v = func_param(im->m, im->f, name, t);
+	*table_at(im->val_names, v->name) = (void *)1;
+	return v;
+}
+
+/* One more result of o. */
+static Val *add_result(Import *im, Op *o, const char *name, const Type *t)
+{
+	Val **out = NEWN(im->m->arena, Val *, o->nout + 1);
+	if (o->nout)
+		memcpy(out, o->out, sizeof *out * o->nout);
+	Val *v = NEW(im->m->arena, Val);
+	v->name = new_name(im, im->val_names, name);
+	v->type = t;
+	v->id = im->f->nval++;
+	v->def = o;
+	o->out = out;
+	return o->out[o->nout++] = v;
+}
+
+static Data *add_data(Import *im, const char *name, const Type *t, const void *bytes, size_t size)
+{
+	Data *d = NEW(im->m->arena, Data);
+	d->name = new_name(im, im->data_names, name);
+	d->type = t;
+	d->size = size;
+	d->bytes = arena_copy(im->m->arena, bytes, size);
+	*(im->last_data ? &im->last_data->next : &im->m->data) = d;
+	return im->last_data = d;
+}
+
+/* ---- data ---------------------------------------------------------------------------------- */
 
 static uint64_t hash_bytes(const void *p, size_t n)
 {
@@ -39,28 +79,26 @@ static uint64_t hash_bytes(const void *p, size_t n)
 	return h;
 }
 
-static Data *equal_data(Import *im, const Type *t, const void *bytes, size_t size, uint64_t hash)
+/* Matrices with the same elements are one data: unrolled layers name each step's weights anew.  Biases stay apart:
+ * each is rounded to its own layer's scale. */
+static Data *data_of(Node *n, const char *name, const Type *t, const void *bytes, size_t size)
 {
-	for (struct DataCopy *c = im->copies; c; c = c->next)
-		if (c->hash == hash && c->data->type == t && !memcmp(c->data->bytes, bytes, size))
-			return c->data;
-	return 0;
-}
-
-static Data *data_of(Import *im, const char *name, const Type *t, const void *bytes, size_t size)
-{
-	bool shared = t->rank >= 2;     /* biases stay apart: each is rounded to its own layer's scale */
-	uint64_t hash = shared ? hash_bytes(bytes, size) : 0;
-	Data *d = shared ? equal_data(im, t, bytes, size, hash) : 0;
-	if (d)
-		return d;
-	d = data_new(im->m, name, t);
-	memcpy(d->bytes, bytes, size);
-	if (shared) {
-		struct DataCopy *c = NEW(im->arena, struct DataCopy);
-		*c = (struct DataCopy){ hash, d, im->copies };
-		im->copies = c;
+	Import *im = n->im;
+	char type[200];
+	Data *d = 0;
+	const char *key = 0;
+	if (t->rank >= 2) {
+		key = arena_printf(im->arena, "%s %jx", type_text(t, type, sizeof type),
+				   (uintmax_t)hash_bytes(bytes, size));
+		d = table_get(im->copies, key);
 	}
+	if (d && !memcmp(d->bytes, bytes, size))
+		return d;
+	if (!take_room(n, (int64_t)size))
+		return 0;
+	d = add_data(im, name, t, bytes, size);
+	if (key)
+		*table_at(im->copies, key) = d;
 	return d;
 }
 
@@ -90,7 +128,8 @@ Val *operand_data(Node *n, const char *name, HostType type, const Tensor *t)
 		}
 		bytes = as->bytes;
 	}
-	return val_data(im->m, data_of(im, name, type_of(im, type, &s), bytes, size));
+	Data *d = data_of(n, name, type_of(im, type, &s), bytes, size);
+	return d ? val_data(im->m, d) : 0;
 }
 
 Val *operand(Node *n, Value *v)
@@ -151,7 +190,7 @@ Val *op_end(Node *n, Op *o)
 	}
 	for (int i = 0; i < count; i++) {
 		bool named = i < n->nout && n->out[i];
-		op_out(n->im->m, n->im->f, o, named ? n->out[i]->name : result_name(n), t[i]);
+		add_result(n->im, o, named ? n->out[i]->name : result_name(n), t[i]);
 	}
 	return o->out[0];
 }
@@ -159,7 +198,13 @@ Val *op_end(Node *n, Op *o)
 Val *op_end_as(Node *n, Op *o, const Shape *s)
 {
 	const Type *t = type_like(n->im->m, o->in[0]->type, s->rank, s->dim);
-	return op_out(n->im->m, n->im->f, o, result_name(n), t);
+	return add_result(n->im, o, result_name(n), t);
+}
+
+Val *emit_cast(Node *n, Val *x, HostType to)
+{
+	Op *o = op_begin(n, O_cast, 1, &x);
+	return add_result(n->im, o, result_name(n), type_tensor(n->im->m, elem_of(to), x->type->rank, x->type->dim));
 }
 
 Val *emit1(Node *n, OpKind k, Val *x)

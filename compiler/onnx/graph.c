@@ -15,7 +15,7 @@ struct Scope {
 
 static bool graph_fail(Scope *s, const char *what, const char *name)
 {
-	diag_error(s->im->d, "%s: '%.100s' %s", s->im->model->file, name, what);
+	model_error(s->im->d, s->im->model->file, "'%.100s' %s", name, what);
 	return s->good = false;
 }
 
@@ -175,6 +175,19 @@ static void check_names(Scope *s)
 
 /* ---- weights ------------------------------------------------------------------------------- */
 
+/* Room for the bytes of p; what it has to say about its own size is checked by weight_read. */
+static bool take_external(Import *im, const Onnx__Tensor *p)
+{
+	int64_t size = 8;
+	for (size_t i = 0; i < p->n_dims; i++)
+		if (__builtin_mul_overflow(size, p->dims[i], &size))
+			return false;
+	if (size > im->room)
+		return false;
+	im->room -= size > 0 ? size : 0;
+	return true;
+}
+
 static void read_initializers(Scope *s)
 {
 	Import *im = s->im;
@@ -186,17 +199,22 @@ static void read_initializers(Scope *s)
 			continue;
 		if (!v->needed && p->data_location == ONNX__TENSOR__LOCATION__EXTERNAL)
 			continue;
+		if (p->data_location == ONNX__TENSOR__LOCATION__EXTERNAL && !take_external(im, p)) {
+			model_error(im->d, im->model->file,
+				    "initializer '%.100s': tensors ask for more external data than there is", p->name);
+			continue;
+		}
 		v->host = weight_read(im->arena, im->model->folder, p, err, sizeof err);
 		if (v->host) {
 			v->kind = V_HOST;
 			v->type = v->host->type;
 		} else if (v->needed || host_type(p->data_type) >= 0) {
-			diag_error(im->d, "%s: initializer '%.100s': %s", im->model->file, p->name, err);
+			model_error(im->d, im->model->file, "initializer '%.100s': %s", p->name, err);
 		}
 	}
 	for (size_t i = 0; i < s->g->n_sparse_initializer; i++) {
 		const Onnx__SparseTensor *p = s->g->sparse_initializer[i];
-		diag_error(im->d, "%s: initializer '%.100s' is sparse, which is not supported", im->model->file,
+		model_error(im->d, im->model->file, "initializer '%.100s' is sparse, which is not supported",
 			   p->values ? p->values->name : "");
 	}
 }
@@ -223,8 +241,9 @@ static bool find_operator(Node *n)
 			    p->domain);
 	n->row = op_row(p->op_type);
 	if (!n->row)
-		return fail(n, "operator %.60s (ai.onnx, opset %d) is not supported; supported: %s", p->op_type,
-			    n->im->model->opset, op_names(n->im->arena));
+		diag_note(n->im->d, "%s: supported operators: %s", n->im->model->file, op_names(n->im->arena));
+	if (!n->row)
+		return fail(n, "operator %.60s (ai.onnx, opset %d) is not supported", p->op_type, n->im->model->opset);
 	return true;
 }
 

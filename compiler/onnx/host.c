@@ -3,6 +3,14 @@
 
 #include <string.h>
 
+bool take_room(Node *n, int64_t size)
+{
+	if (size > n->im->room)
+		return fail(n, "computing with constants takes too much memory: this step %lld bytes", (long long)size);
+	n->im->room -= size;
+	return true;
+}
+
 Tensor *host_new(Node *n, HostType type, int rank, const int64_t *dim)
 {
 	Import *im = n->im;
@@ -19,11 +27,10 @@ Tensor *host_new(Node *n, HostType type, int rank, const int64_t *dim)
 		}
 	}
 	/* Twice as much: integers may need as much again for their T parts. */
-	if (__builtin_mul_overflow(t->count, 2 * (int64_t)host_size(type), &size) || size > im->room) {
-		fail(n, "computing with constants would take too much memory (%lld elements)", (long long)t->count);
+	if (__builtin_mul_overflow(t->count, 2 * (int64_t)host_size(type), &size))
+		size = INT64_MAX;
+	if (!take_room(n, size))
 		return 0;
-	}
-	im->room -= size;
 	t->bytes = arena_alloc(im->arena, (size_t)t->count * host_size(type));
 	return t;
 }

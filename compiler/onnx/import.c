@@ -72,12 +72,12 @@ static bool check_pins(const Model *m, const Options *opt, Diag *d)
 					free(list);
 					list = longer;
 				}
-			diag_error(d, "%s: --dim: there is no dynamic dimension \"%s\"; there is %s", m->file,
+			model_error(d, m->file, "--dim: there is no dynamic dimension \"%s\"; there is %s",
 				   opt->dim_name[i], *list ? list : "none");
 			free(list);
 			good = false;
 		} else if (opt->dim_value[i] < 1 || opt->dim_value[i] > INT32_MAX) {
-			diag_error(d, "%s: --dim %s=%lld: a size from 1 to %d is needed", m->file, opt->dim_name[i],
+			model_error(d, m->file, "--dim %s=%lld: a size from 1 to %d is needed", opt->dim_name[i],
 				   (long long)opt->dim_value[i], INT32_MAX);
 			good = false;
 		}
@@ -111,7 +111,7 @@ static void add_inputs(Import *im)
 			s.dim[k] = (int32_t)size;
 		}
 		const Type *t = type_of(im, in->type, &s);
-		func_param(im->m, im->f, in->name, t);
+		add_param(im, in->name, t);
 		add_port(im->m, &im->m->in, in->name, t);
 	}
 }
@@ -139,7 +139,7 @@ static void add_outputs(Import *im, Value *const *out)
 		add_port(im->m, &im->m->out, g->output[i]->name, v->type);
 	}
 	if (!g->n_output)
-		diag_error(im->d, "%s: the graph has no output", im->model->file);
+		model_error(im->d, im->model->file, "the graph has no output");
 }
 
 static char *default_name(const Model *m)
@@ -152,9 +152,12 @@ static Module *walk(const Job *j, const char *t, bool *time_seen, Diag *d)
 {
 	char *name = j->opt->name ? text_copy(j->opt->name) : default_name(j->model);
 	Import im = { .model = j->model, .opt = j->opt, .d = d, .arena = arena_new(), .t_name = t };
-	im.room = FOLD_ROOM + 4 * (int64_t)j->model->size;
+	im.room = FOLD_ROOM + 8 * (int64_t)j->model->size;
 	im.m = module_new(name);
 	im.f = func_new(im.m, "main");
+	im.val_names = table_new(im.arena, 64);
+	im.data_names = table_new(im.arena, 64);
+	im.copies = table_new(im.arena, 64);
 	im.file = arena_strdup(im.m->arena, j->model->file);
 	free(name);
 	add_inputs(&im);
@@ -226,7 +229,7 @@ Module *import_onnx(const char *path, const Options *opt, Diag *d)
 	for (int i = 0; i < model->ninput; i++)
 		few &= add_symbols(&j, &model->input[i]);
 	if (!few)
-		diag_error(d, "%s: more than %d dynamic dimensions; fix some with --dim NAME=N", model->file, MAX_TRIES);
+		model_error(d, model->file, "more than %d dynamic dimensions; fix some with --dim NAME=N", MAX_TRIES);
 	Module *m = check_pins(model, opt, d) && few ? choose(&j, d) : 0;
 	free(j.symbol);
 	model_close(model);

@@ -49,8 +49,10 @@ struct Import {
 	const char *file;       /* the model's file name, as long as m lives */
 	const char *t_name;     /* the dimension that is T in this attempt; 0: none */
 	bool time_seen;         /* T is the time axis of a recurrent layer */
-	int64_t room;           /* bytes that folding may still take */
-	struct DataCopy *copies;        /* weights that are in the module already */
+	int64_t room;           /* bytes that constants may still take: a bound by the file's size */
+	Table *copies;                  /* weights that are in the module already, by their elements */
+	Table *val_names, *data_names;  /* of @main and m */
+	Data *last_data;
 };
 
 struct Node {
@@ -110,11 +112,13 @@ Elem elem_of(HostType t);                       /* f32 or i32 */
 const Type *type_of(Import *im, HostType t, const Shape *s);
 Val *operand(Node *n, Value *v);                /* as an operand of an op; 0 after fail() */
 Val *operand_data(Node *n, const char *name, HostType type, const Tensor *t);
+Val *add_param(Import *im, const char *name, const Type *t);
 Op *op_begin(Node *n, OpKind k, int nin, Val *const *in);
 Val *op_end(Node *n, Op *o);                    /* with the types that infer.c finds; 0 after fail() */
 Val *op_end_as(Node *n, Op *o, const Shape *s); /* elements of operand 0, shape as told */
 Val *emit1(Node *n, OpKind k, Val *x);
 Val *emit2(Node *n, OpKind k, Val *a, Val *b);
+Val *emit_cast(Node *n, Val *x, HostType to);
 Val *emit_scalar(Node *n, HostType t, double v);                /* a constant of rank 0 */
 Val *emit_reshape(Node *n, Val *x, const Shape *s);
 Val *emit_slice(Node *n, Val *x, int axis, int64_t at, int64_t step, int32_t count);
@@ -134,6 +138,7 @@ bool sym_fail(Node *n, SymStatus s);            /* the message for it; true when
 
 /* ---- host.c: tensors known now -------------------------------------------------------------------- */
 
+bool take_room(Node *n, int64_t size);          /* for a constant of so many bytes */
 Tensor *host_new(Node *n, HostType t, int rank, const int64_t *dim);    /* 0 after fail() */
 bool is_whole(HostType t);                      /* integers and bool */
 Sym host_sym(const Tensor *t, const int64_t *steps, int64_t i);

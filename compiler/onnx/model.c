@@ -4,10 +4,24 @@
 #include "util/mem.h"
 
 #include <limits.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum { MAX_FILE = INT_MAX };            /* protobuf's own limit */
+
+void model_error(Diag *d, const char *file, const char *fmt, ...)
+{
+	char text[1500];
+	va_list ap;
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof text, fmt, ap);
+	va_end(ap);
+	for (char *p = text; *p; p++)
+		if ((unsigned char)*p < ' ' || *p == 127)
+			*p = '?';
+	diag_error(d, "%s: %s", file, text);
+}
 
 static bool is_ai_onnx(const char *domain)
 {
@@ -21,12 +35,12 @@ static bool read_opset(Model *m, Diag *d)
 		if (!is_ai_onnx(s->domain))
 			continue;
 		if (s->version < 1 || s->version > NEWEST_OPSET) {
-			diag_error(d, "%s: opset %lld of ai.onnx is not known; 1 to %d are", m->file,
+			model_error(d, m->file, "opset %lld of ai.onnx is not known; 1 to %d are",
 				   (long long)s->version, NEWEST_OPSET);
 			return false;
 		}
 		if (m->opset && m->opset != s->version) {
-			diag_error(d, "%s: imports opset %d and opset %lld of ai.onnx", m->file, m->opset,
+			model_error(d, m->file, "imports opset %d and opset %lld of ai.onnx", m->opset,
 				   (long long)s->version);
 			return false;
 		}
@@ -42,24 +56,28 @@ static bool read_opset(Model *m, Diag *d)
 static bool read_input(const Model *m, const Onnx__ValueInfo *v, OnnxInput *in, Diag *d)
 {
 	in->name = text_copy(v->name);
+	if (!*v->name) {
+		model_error(d, m->file, "an input has no name");
+		return false;
+	}
 	if (!v->type || v->type->value_case != ONNX__TYPE_INFO__VALUE_TENSOR_TYPE) {
-		diag_error(d, "%s: input '%s' is not a tensor", m->file, v->name);
+		model_error(d, m->file, "input '%s' is not a tensor", v->name);
 		return false;
 	}
 	const Onnx__TypeInfo__OfTensor *t = v->type->tensor_type;
 	int type = host_type(t->elem_type);
 	if (type < 0) {
-		diag_error(d, "%s: input '%s' has element type %s, which is not supported", m->file, v->name,
+		model_error(d, m->file, "input '%s' has element type %s, which is not supported", v->name,
 			   onnx_type_name(t->elem_type));
 		return false;
 	}
 	in->type = (HostType)type;
 	if (!t->shape) {
-		diag_error(d, "%s: input '%s' has no shape; its rank must be known", m->file, v->name);
+		model_error(d, m->file, "input '%s' has no shape; its rank must be known", v->name);
 		return false;
 	}
 	if (t->shape->n_dim > HOST_RANK) {
-		diag_error(d, "%s: input '%s' has %zu dimensions; %d are supported", m->file, v->name,
+		model_error(d, m->file, "input '%s' has %zu dimensions; %d are supported", v->name,
 			   t->shape->n_dim, HOST_RANK);
 		return false;
 	}
@@ -68,7 +86,7 @@ static bool read_input(const Model *m, const Onnx__ValueInfo *v, OnnxInput *in, 
 		const Onnx__TensorShape__Dimension *dim = t->shape->dim[k];
 		if (dim->value_case == ONNX__TENSOR_SHAPE__DIMENSION__VALUE_DIM_VALUE && dim->dim_value > 0) {
 			if (dim->dim_value > INT32_MAX) {
-				diag_error(d, "%s: input '%s': dimension %d is %lld, which is too large", m->file,
+				model_error(d, m->file, "input '%s': dimension %d is %lld, which is too large",
 					   v->name, k, (long long)dim->dim_value);
 				return false;
 			}
@@ -98,6 +116,24 @@ static bool read_inputs(Model *m, Diag *d)
 	return good;
 }
 
+/* Each file with external data counts once, however many tensors lie in it. */
+static void add_external_sizes(Model *m)
+{
+	const Onnx__Graph *g = m->proto->graph;
+	Arena *a = arena_new();
+	Table *known = table_new(a, 8);
+	for (size_t i = 0; i < g->n_initializer; i++) {
+		const char *location = external_location(g->initializer[i]);
+		if (g->initializer[i]->data_location != ONNX__TENSOR__LOCATION__EXTERNAL || table_get(known, location))
+			continue;
+		*table_at(known, location) = m;
+		int64_t size = external_size(m->folder, location);
+		if (m->size < INT64_MAX / 32 && size < INT64_MAX / 32)
+			m->size += size;
+	}
+	arena_free(a);
+}
+
 static char *folder_of(const char *path)
 {
 	const char *slash = strrchr(path, '/');
@@ -110,16 +146,16 @@ static Onnx__Model *unpack(const Model *m, const char *bytes, size_t n, Diag *d)
 {
 	char err[200];
 	if (!wire_check(&onnx__model__descriptor, (const uint8_t *)bytes, n, err, sizeof err)) {
-		diag_error(d, "%s: not a readable ONNX model: %s", m->file, err);
+		model_error(d, m->file, "not a readable ONNX model: %s", err);
 		return 0;
 	}
 	Onnx__Model *p = onnx__model__unpack(0, n, (const uint8_t *)bytes);
 	if (!p) {
-		diag_error(d, "%s: not a readable ONNX model: its fields do not have the types they should", m->file);
+		model_error(d, m->file, "not a readable ONNX model: its fields do not have the types they should");
 		return 0;
 	}
 	if (!p->graph) {
-		diag_error(d, "%s: not an ONNX model: it holds no graph", m->file);
+		model_error(d, m->file, "not an ONNX model: it holds no graph");
 		onnx__model__free_unpacked(p, 0);
 		return 0;
 	}
@@ -136,11 +172,13 @@ Model *model_open(const char *path, Diag *d)
 	m->path = path;
 	m->file = path_base(path);
 	m->folder = folder_of(path);
-	m->size = n;
+	m->size = (int64_t)n;
 	m->proto = unpack(m, bytes, n, d);
 	free(bytes);
-	if (m->proto && read_opset(m, d) && read_inputs(m, d))
+	if (m->proto && read_opset(m, d) && read_inputs(m, d)) {
+		add_external_sizes(m);
 		return m;
+	}
 	model_close(m);
 	return 0;
 }

@@ -20,7 +20,7 @@ bool fail(Node *n, const char *fmt, ...)
 		snprintf(where, sizeof where, "node '%.100s'", n->p->name);
 	else
 		snprintf(where, sizeof where, "node #%d", n->index);
-	diag_error(n->im->d, "%s: %s (%.60s): %s", n->im->model->file, where, n->p->op_type, text);
+	model_error(n->im->d, n->im->model->file, "%s (%.60s): %s", where, n->p->op_type, text);
 	return false;
 }
 

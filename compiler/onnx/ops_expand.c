@@ -50,7 +50,7 @@ bool op_constant_of_shape(Node *n)
 	Shape s;
 	char err[200];
 	*x = (Value){ .name = n->nout && n->out[0] ? n->out[0]->name : "c", .kind = V_HOST, .host = &none };
-	if (a && !(x->host = weight_read(n->im->arena, n->im->model->folder, a->t, err, sizeof err)))
+	if (a && !(x->host = weight_read(n->im->arena, 0, a->t, err, sizeof err)))
 		return fail(n, "attribute 'value': %s", err);
 	if (x->host->count != 1)
 		return fail(n, "attribute 'value' has %lld elements, not one", (long long)x->host->count);

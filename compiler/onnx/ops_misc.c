@@ -13,7 +13,7 @@ bool op_constant(Node *n)
 	const Onnx__Attribute *a = n->p->attribute[0];
 	char err[200];
 	if (!strcmp(a->name, "value")) {
-		const Tensor *t = weight_read(n->im->arena, n->im->model->folder, a->t, err, sizeof err);
+		const Tensor *t = weight_read(n->im->arena, 0, a->t, err, sizeof err);
 		if (!t)
 			return fail(n, "attribute 'value': %s", err);
 		set_host(n, 0, t, 0);
@@ -103,13 +103,6 @@ static bool holds_all(HostType to, HostType from)
 	return wide && (from != H_U32 && from != H_U64);
 }
 
-static Val *emit_cast(Node *n, Val *x, Elem e)
-{
-	Op *o = op_begin(n, O_cast, 1, &x);
-	const Type *t = type_tensor(n->im->m, e, x->type->rank, x->type->dim);
-	return op_out(n->im->m, n->im->f, o, n->nout && n->out[0] ? n->out[0]->name : "v", t);
-}
-
 bool op_cast(Node *n)
 {
 	Value *x = n->in[0];
@@ -129,7 +122,7 @@ bool op_cast(Node *n)
 		return fail(n, "casts from %s to %s are supported on constants only", host_name(x->type),
 			    host_name((HostType)to));
 	else if (whole != to_whole)
-		v = emit_cast(n, v, elem_of((HostType)to));
+		v = emit_cast(n, v, (HostType)to);
 	if (v)
 		set_run(n, 0, v, (HostType)to);
 	return v;

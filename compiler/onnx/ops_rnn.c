@@ -210,7 +210,7 @@ static bool set_attributes(Node *n, Op *o, const Layer *l, const Sizes *z)
 bool op_layer(Node *n)
 {
 	const Layer *l = n->row->arg;
-	Sizes z;
+	Sizes z = { 0 };
 	Val *in[8] = { 0 };
 	if (!read_sizes(n, &z) || !check_shapes(n, l, &z))
 		return false;

@@ -1,11 +1,14 @@
-/* table.c: a hash table from names to pointers, of a size known when it is made. */
+/* table.c: a hash table from names to pointers. */
 #include "onnx/model.h"
 
 #include <string.h>
 
+typedef struct { const char *name; void *what; } Entry;
+
 struct Table {
-	size_t mask;
-	struct { const char *name; void *what; } *slot;
+	Arena *arena;
+	size_t mask, used;
+	Entry *slot;
 };
 
 Table *table_new(Arena *a, size_t n)
@@ -14,8 +17,9 @@ Table *table_new(Arena *a, size_t n)
 	while (size < 2 * n)
 		size *= 2;
 	Table *t = NEW(a, Table);
+	t->arena = a;
 	t->mask = size - 1;
-	t->slot = arena_alloc(a, size * sizeof *t->slot);
+	t->slot = NEWN(a, Entry, size);
 	return t;
 }
 
@@ -30,9 +34,22 @@ static size_t slot_of(const Table *t, const char *name)
 	return i;
 }
 
+static void grow(Table *t)
+{
+	Table old = *t;
+	t->mask = 2 * old.mask + 1;
+	t->slot = NEWN(t->arena, Entry, t->mask + 1);
+	for (size_t i = 0; i <= old.mask; i++)
+		if (old.slot[i].name)
+			t->slot[slot_of(t, old.slot[i].name)] = old.slot[i];
+}
+
 void **table_at(Table *t, const char *name)
 {
+	if (2 * t->used > t->mask)
+		grow(t);
 	size_t i = slot_of(t, name);
+	t->used += !t->slot[i].name;
 	t->slot[i].name = name;
 	return &t->slot[i].what;
 }

@@ -92,23 +92,42 @@ static void *read_range(int fd, uint64_t offset, size_t size, Arena *a)
 	return bytes;
 }
 
+const char *external_location(const Onnx__Tensor *p)
+{
+	for (size_t i = 0; i < p->n_external_data; i++)
+		if (!strcmp(p->external_data[i]->key, "location"))
+			return p->external_data[i]->value;
+	return "";
+}
+
+int64_t external_size(const char *folder, const char *location)
+{
+	int fd = is_plain_relative(location) ? open_inside(folder, location) : -1;
+	struct stat st;
+	int64_t size = fd >= 0 && !fstat(fd, &st) && S_ISREG(st.st_mode) ? st.st_size : 0;
+	if (fd >= 0)
+		close(fd);
+	return size;
+}
+
 static void *read_external(Arena *a, const char *folder, const Onnx__Tensor *p, size_t size, char *err, size_t nerr)
 {
-	const char *location = 0;
+	const char *location = external_location(p);
 	uint64_t offset = 0, length = size;
 	for (size_t i = 0; i < p->n_external_data; i++) {
 		const char *key = p->external_data[i]->key, *value = p->external_data[i]->value;
-		if (!strcmp(key, "location")) {
-			location = value;
-		} else if ((!strcmp(key, "offset") && !read_size(value, &offset))
-			   || (!strcmp(key, "length") && !read_size(value, &length))) {
+		if ((!strcmp(key, "offset") && !read_size(value, &offset))
+		    || (!strcmp(key, "length") && !read_size(value, &length))) {
 			snprintf(err, nerr, "external data: %s \"%.50s\" is not a number", key, value);
 			return 0;
 		}
 	}
-	if (!folder || !location || !is_plain_relative(location)) {
-		snprintf(err, nerr, "external data: \"%.80s\" is not a plain path inside the model's folder",
-			 location ? location : "");
+	if (!folder) {
+		snprintf(err, nerr, "external data is supported for initializers only");
+		return 0;
+	}
+	if (!is_plain_relative(location)) {
+		snprintf(err, nerr, "external data: \"%.80s\" is not a plain path inside the model's folder", location);
 		return 0;
 	}
 	if (length != size) {
@@ -238,6 +257,6 @@ Tensor *read_tensor_pb(const char *path, Diag *d)
 		onnx__tensor__free_unpacked(p, 0);
 	}
 	if (!copy)
-		diag_error(d, "%s: not a readable tensor: %s", path, err);
+		model_error(d, path, "not a readable tensor: %s", err);
 	return copy;
 }
