@@ -2,9 +2,9 @@
  *
  *	case INPUTS.npz EXPECTED.npz CASE.H EXPECTED.TXT
  *
- * Linked with the compiled model built for this machine (-DMODEL=name), whose descriptor says how the real
- * values of INPUTS are stored.  EXPECTED.npz is `gatefold run --raw --exec interp` on the same inputs; its bytes
- * become the lines that the harness has to print. */
+ * Linked with the compiled model built for this machine (-DMODEL=name), whose descriptor says how the real values of
+ * INPUTS are stored.  EXPECTED.npz is `gatefold run --raw --exec interp` on the same inputs; its bytes become the
+ * lines that the harness has to print. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -87,7 +87,8 @@ static uint8_t *stored(const Tensor *v, const gf_tensor *t, uint32_t n)
 	return q;
 }
 
-static void put_array(FILE *f, const char *name, const gf_tensor *t, int n, uint32_t (*value)(const gf_tensor *))
+static void put_array(FILE *f, const char *name, const gf_tensor *t, int n,
+                      uint32_t (*value)(const gf_tensor *))
 {
 	fprintf(f, "static const uint32_t %s[] = {", name);
 	for (int i = 0; i < n; i++)
@@ -138,19 +139,28 @@ static void put_inputs(FILE *f, const Npz *in)
 	fputs(" 0 };\n", f);
 }
 
+static void define(FILE *f, const char *name, uint32_t n)
+{
+	fprintf(f, "#define CASE_%s %" PRIu32 "\n", name, n);
+}
+
 static void put_case(FILE *f, const Npz *in)
 {
 	int32_t test = model->check_steps ? model->check_steps : 1;
-	uint32_t scratch = model->scratch_size + model->scratch_step * (uint32_t)(steps > test ? steps : test);
-	fprintf(f, "/* Written by case.c. */\nextern const gf_model %s;\n#define CASE_MODEL %s\n", model->name, model->name);
-	fprintf(f, "#define CASE_STEPS %" PRId32 "\n#define CASE_NIN %d\n#define CASE_NOUT %d\n", steps, model->nin,
-	        model->nout);
-	fprintf(f, "#define CASE_STATE %" PRIu32 "\n#define CASE_SCRATCH %" PRIu32 "\n", model->state_size + 1, scratch + 1);
-	fprintf(f, "#define CASE_STEP_IN %" PRIu32 "\n#define CASE_STEP_OUT %" PRIu32 "\n#define CASE_OUT %" PRIu32 "\n",
-	        sum(model->in, model->nin, bytes_step), sum(model->out, model->nout, bytes_step),
-	        sum(model->out, model->nout, bytes_all));
-	fprintf(f, "#define CASE_TEST_IN %" PRIu32 "\n#define CASE_TEST_OUT %" PRIu32 "\n", gf_io_size(model, 0, test) + 1,
-	        gf_io_size(model, 1, test) + 1);
+	int32_t most = steps > test ? steps : test;
+	fprintf(f, "/* Written by case.c. */\nextern const gf_model %s;\n", model->name);
+	fprintf(f, "#define CASE_MODEL %s\n", model->name);
+	define(f, "STEPS", (uint32_t)steps);
+	define(f, "NIN", model->nin);
+	define(f, "NOUT", model->nout);
+	/* Sizes of arrays: C has none of 0 bytes. */
+	define(f, "STATE", model->state_size + 1);
+	define(f, "SCRATCH", model->scratch_size + model->scratch_step * (uint32_t)most + 1);
+	define(f, "STEP_IN", sum(model->in, model->nin, bytes_step));
+	define(f, "STEP_OUT", sum(model->out, model->nout, bytes_step));
+	define(f, "OUT", sum(model->out, model->nout, bytes_all));
+	define(f, "TEST_IN", gf_io_size(model, 0, test) + 1);
+	define(f, "TEST_OUT", gf_io_size(model, 1, test) + 1);
 	put_array(f, "case_in_step", model->in, model->nin, bytes_step);
 	put_array(f, "case_in_next", model->in, model->nin, bytes_next);
 	put_array(f, "case_out", model->out, model->nout, bytes_all);

@@ -13,8 +13,8 @@
  * The counts are the same in each run and on each machine.  They are instructions, not cycles, and an
  * instruction that its condition skips counts, too.
  *
- * Debian's QEMU takes plugins but ships no header for them, so what is used of the interface is declared here.
- * A call for each instruction is slow but means the same in every version of the interface. */
+ * Debian's QEMU takes plugins but ships no header for them, so what is used of the interface is declared here. A call
+ * for each instruction is slow but means the same in every version of the interface. */
 #include <inttypes.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -31,7 +31,8 @@ typedef uint64_t PluginId;
 enum { NO_REGISTERS };                          /* the callback looks at no register of the guest */
 
 void qemu_plugin_register_vcpu_tb_trans_cb(PluginId id, void (*call)(PluginId, Block *));
-void qemu_plugin_register_vcpu_insn_exec_cb(Insn *insn, void (*call)(unsigned cpu, void *data), int flags, void *data);
+void qemu_plugin_register_vcpu_insn_exec_cb(Insn *insn, void (*call)(unsigned cpu, void *data), int flags,
+                                            void *data);
 void qemu_plugin_register_atexit_cb(PluginId id, void (*call)(PluginId, void *data), void *data);
 size_t qemu_plugin_tb_n_insns(const Block *b);
 Insn *qemu_plugin_tb_get_insn(const Block *b, size_t i);
@@ -114,12 +115,11 @@ static void on_translation(PluginId id, Block *b)
 		Insn *insn = qemu_plugin_tb_get_insn(b, i);
 		const char *name = qemu_plugin_insn_symbol(insn);
 		Function *f = find(name && *name ? name : "?", qemu_plugin_insn_vaddr(insn));
-		/* A function is translated from its first instruction on, so the first address seen is its entry. */
-		bool entry = qemu_plugin_insn_vaddr(insn) == f->entry;
-		if (is(f->name, from) || is(f->name, to)) {
-			if (entry)
-				qemu_plugin_register_vcpu_insn_exec_cb(insn, is(f->name, from) ? on_start : on_stop,
-				                                       NO_REGISTERS, 0);
+		bool begins = is(f->name, from), ends = is(f->name, to);
+		if (begins || ends) {
+			/* A function is translated from its first instruction on: the lowest address is its entry. */
+			if (qemu_plugin_insn_vaddr(insn) == f->entry)
+				qemu_plugin_register_vcpu_insn_exec_cb(insn, begins ? on_start : on_stop, NO_REGISTERS, 0);
 		} else {
 			qemu_plugin_register_vcpu_insn_exec_cb(insn, on_instruction, NO_REGISTERS, f);
 		}
