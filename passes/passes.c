@@ -148,7 +148,7 @@ static bool run_pass(const Pass *p, Module *m, const Options *opt, Diag *d)
 	char err[1024];
 	double start = seconds();
 	if (m->level != p->from) {
-		diag_error(d, "-p: %s works on %s, but the module is %s already", p->name,
+		diag_error(d, "-p: %s works on %s, but here the module has %s", p->name,
 		           p->from == L_TENSOR ? "tensors" : "loops", m->level == L_TENSOR ? "tensors" : "loops");
 		return false;
 	}

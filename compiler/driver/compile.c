@@ -20,7 +20,7 @@ static bool emit(const Command *c, const OutputForm *form, Module *m, Diag *d)
 			diag_error(d, "-o %s needs loops in place: leave -p out, or end it with lower,plan", c->out);
 			return false;
 		}
-		info.weight_size = (uint32_t)used_bytes(m);
+		info.weight_size = (uint32_t)(form->llvm ? used_bytes(m) : portable_bytes(m));      /* C has the one body */
 		char err[512];
 		if (!exec_check(m, 0, info.steps, &info.check, &info.check_steps, err, sizeof err)) {
 			diag_bug(d, "the self-test's run fails: %s", err);

@@ -101,7 +101,7 @@ static void layers(Report *r, const Module *m)
 			others += o->kind != O_ret && o->kind != O_next;
 	}
 	if (!r->json && others)
-		printf("  and %d others\n", others);
+		printf("  and %d other%s\n", others, others > 1 ? "s" : "");
 }
 
 /* ---- formats ----------------------------------------------------------------------------------------- */

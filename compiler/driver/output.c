@@ -100,7 +100,7 @@ bool output_write(const OutputForm *form, const Module *m, const EmitInfo *info,
 	Outputs *o = outputs_new();
 	bool good = form->write(m, info, path, o, d);
 	if (good && form->header && !is_stdout(path)) {
-		char *header = path_beside(path, ".h");
+		char *header = text_new("%.*s%s.h", (int)(path_base(path) - path), path, m->name);
 		FILE *f = outputs_add(o, header, d);
 		if (f)
 			emit_header(m, info, f);

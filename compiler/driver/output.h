@@ -9,7 +9,7 @@
 typedef struct {
 	const char *suffix;
 	bool lowered;           /* needs the loop level, planned */
-	bool header;            /* writes a .h beside */
+	bool header;            /* writes NAME.h beside, NAME being the module's */
 	bool llvm;
 	bool (*write)(const Module *m, const EmitInfo *info, const char *path, Outputs *o, Diag *d);
 } OutputForm;
