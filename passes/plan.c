@@ -243,6 +243,19 @@ static void settle_entries(Planner *p)
 	}
 }
 
+/* Scratch is a number of bytes, and a number for each step: what has T x T elements fits neither. */
+static const Val *square(const Block *b)
+{
+	const Val *v = 0;
+	for (const Op *o = b->first; o && !v; o = o->next) {
+		int n = 0;
+		for (int i = 0; o->kind == O_alloc && i < o->out[0]->type->rank; i++)
+			n += o->out[0]->type->dim[i] == DIM_T;
+		v = n > 1 ? o->out[0] : o->body ? square(o->body) : 0;
+	}
+	return v;
+}
+
 bool pass_plan(Module *m, const Options *opt, Diag *d)
 {
 	(void)opt;
@@ -258,8 +271,13 @@ bool pass_plan(Module *m, const Options *opt, Diag *d)
 	bool ok = true;
 	each_func(f, m)
 		p.plan[n++].f = f;
-	for (int i = 0; i < p.nplan && ok; i++)
-		ok = plan_func(&p, p.plan[i].f);
+	for (int i = 0; i < p.nplan && ok; i++) {
+		const Val *v = square(&p.plan[i].f->body);
+		if (v)
+			diag_error(d, "%s: '%s' has an element for each pair of steps: fix their number with --dim", m->name,
+			           v->name);
+		ok = !v && plan_func(&p, p.plan[i].f);
+	}
 	if (ok) {
 		settle_entries(&p);
 		m->planned = true;

@@ -232,6 +232,7 @@ bool pass_stream(Module *m, const Options *opt, Diag *d)
 	Stream s = {.m = m, .main = func_find(m, "main")};
 	if (!s.main || s.main->nstate || func_find(m, "step") || !s.main->nparam)
 		return true;
+	pass_dce(m, opt, d);            /* what nobody needs shall not stand in the way */
 	s.steps = find_steps(s.main);
 	if (s.steps <= 0 && s.steps != DIM_T)
 		return true;
