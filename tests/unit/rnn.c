@@ -2,8 +2,8 @@
  *
  *	test_rnn [--count N] [--seed S] [--case K] [--exec interp|jit|c] [-v]
  * Each case draws operator, directions, layout, shapes, which operands are there and which of them are known
- * only when the model runs, activation functions and their numbers, clip, and which results are wanted.  It is
- * expanded, streamed where that is possible, lowered and run in f32, and must agree with double precision
+ * only when the model runs, activation functions and their numbers, clip, and which results are wanted.  It
+ * is expanded, streamed where that is possible, lowered and run in f32, and must agree with double precision
  * to 1e-5 (relative above 1).  Cases that float cannot follow (within a hair of ThresholdedRelu's jump, or
  * exploding) are drawn again. */
 #include "exec/exec.h"
@@ -407,7 +407,7 @@ int main(int argc, char **argv)
 		module_free(m);
 		free_case(&c);
 	}
-	printf("test_rnn: seed %llu, %s, %d streaming, %ld drawn again: %ld passed, %ld failed\n", seed, kind, streamed,
-	       again, (only >= 0 ? 1 : count) - bad, bad);
+	printf("test_rnn: seed %llu, %s, %d streaming, %ld drawn again: %ld passed, %ld failed\n", seed, kind,
+	       streamed, again, (only >= 0 ? 1 : count) - bad, bad);
 	return bad != 0;
 }

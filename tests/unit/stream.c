@@ -1,10 +1,10 @@
 /* test_stream: random networks, whole and step by step.
  *
  *	test_stream [--count N] [--seed S] [--case K] [-v]
- * Each case strings random tensor ops and recurrent layers together, with an eye to what looks streamable and is
- * not: ops along the time axis, reshapes that merge it, constants that differ from step to step, layers over another
- * axis.  The network is compiled without the pass `stream` and with it; where the pass makes a @step, whole
- * runs and steps must give what the network without it gives. */
+ * Each case strings random tensor ops and recurrent layers together, with an eye to what looks streamable
+ * and is not: ops along the time axis, reshapes that merge it, constants that differ from step to step,
+ * layers over another axis.  The network is compiled without the pass `stream` and with it; where the pass makes a
+ * @step, whole runs and steps must give what the network without it gives. */
 #include "exec/exec.h"
 #include "passes/passes.h"
 
@@ -426,7 +426,7 @@ int main(int argc, char **argv)
 		printf("case %ld: %s\n", k, err);
 		bad++;
 	}
-	printf("test_stream: seed %llu: %d streaming, %d whole, %d refused without the pass, too: %ld passed, %ld failed\n",
+	printf("test_stream: seed %llu, %d streaming, %d whole, %d refused either way: %ld passed, %ld failed\n",
 	       seed, tally.streams, tally.whole, tally.refused, end - first - bad, bad);
 	return bad != 0;
 }
