@@ -3,8 +3,8 @@
  *	test_stream [--count N] [--seed S] [--case K] [-v]
  * Each case strings random tensor ops and recurrent layers together, with an eye to what looks streamable
  * and is not: ops along the time axis, reshapes that merge it, constants that differ from step to step,
- * layers over another axis.  The network is compiled without the pass `stream` and with it; where the pass makes a
- * @step, whole runs and steps must give what the network without it gives. */
+ * layers over another axis.  The network is compiled without the pass `stream` and with it; where the pass
+ * makes a @step, whole runs and steps must give what the network without it gives. */
 #include "exec/exec.h"
 #include "passes/passes.h"
 
