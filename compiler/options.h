@@ -12,6 +12,8 @@ typedef struct Options {
 	const char **dim_name;          /* --dim NAME=N */
 	int64_t *dim_value;
 	int ndim;
+	const char **set_name, **set_value;     /* --set NAME=VALUE,..: inputs that are constants */
+	int nset;
 	const char **state_in, **state_out;     /* --state IN=OUT: state inputs and the outputs they carry on from */
 	int nstate;
 	const char *name;               /* --name: C prefix; 0: from the file's name */

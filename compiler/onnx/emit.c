@@ -180,7 +180,7 @@ Op *op_begin(Node *n, OpKind k, int nin, Val *const *in)
 
 Val *op_end(Node *n, Op *o)
 {
-	const Type *t[8];
+	const Type **t = NEWN(n->im->arena, const Type *, o->callee ? o->callee->nret + o->callee->nstate + 1 : 8);
 	char err[300];
 	int count = infer_types(n->im->m, o, t, err, sizeof err);
 	if (count < 1) {

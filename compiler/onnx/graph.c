@@ -9,6 +9,7 @@ struct Scope {
 	Import *im;
 	Scope *outer;
 	const Onnx__Graph *g;
+	const Walk *walk;
 	Table *names;           /* Value * */
 	bool good;
 };
@@ -36,8 +37,12 @@ static Value *find_any(const Scope *s, const char *name)
 
 Value *scope_find(const Scope *s, const char *name)
 {
-	Value *v = find_any(s, name);
-	while (v && v->same)
+	Value *v = find_here(s, name);
+	if (!v) {
+		v = s->outer ? scope_find(s->outer, name) : 0;
+		return v && s->walk->body ? body_capture(s->walk->body, v) : v;
+	}
+	while (v->same)
 		v = v->same;
 	return v;
 }
@@ -108,6 +113,12 @@ static void visit_node(Scope *s, int i, Visit *visit)
 	visit_inside(s, p, i, visit);
 }
 
+/* Is output i to be computed? */
+static bool is_wanted(const Scope *s, size_t i)
+{
+	return !s->walk->want || s->walk->want[i];
+}
+
 static void count_use(Scope *s, const char *name, int by)
 {
 	Value *v = find_any(s, name);
@@ -166,7 +177,8 @@ static void check_names(Scope *s)
 		if (!find_any(s, g->output[i]->name))
 			graph_fail(s, "is an output but defined nowhere", g->output[i]->name);
 		count_use(s, g->output[i]->name, 0);
-		need(s, g->output[i]->name, 0);
+		if (is_wanted(s, i))
+			need(s, g->output[i]->name, 0);
 	}
 	for (size_t i = g->n_node; i-- > 0; )
 		if (is_needed(s, (int)i))
@@ -221,25 +233,13 @@ static void read_initializers(Scope *s)
 
 /* ---- nodes --------------------------------------------------------------------------------- */
 
-static bool is_local_function(const Model *m, const Onnx__Node *p)
-{
-	for (size_t i = 0; i < m->proto->n_functions; i++)
-		if (!strcmp(m->proto->functions[i]->name, p->op_type)
-		    && !strcmp(m->proto->functions[i]->domain, p->domain))
-			return true;
-	return false;
-}
-
 static bool find_operator(Node *n)
 {
 	const Onnx__Node *p = n->p;
 	bool standard = !*p->domain || !strcmp(p->domain, "ai.onnx");
-	if (is_local_function(n->im->model, p))
-		return fail(n, "is a function of the model; such functions are not supported");
-	if (!standard)
-		return fail(n, "operator %.60s of domain %.60s is not supported; only domain ai.onnx is", p->op_type,
-			    p->domain);
-	n->row = op_row(p->op_type);
+	n->row = op_row(standard ? p->op_type : arena_printf(n->im->arena, "%s.%s", p->domain, p->op_type));
+	if (!standard && !n->row)
+		return fail(n, "operator %.60s of domain %.60s is not supported", p->op_type, p->domain);
 	if (!n->row)
 		diag_note(n->im->d, "%s: supported operators: %s", n->im->model->file, op_names(n->im->arena));
 	if (!n->row)
@@ -261,31 +261,45 @@ static void import_node(Scope *s, int i)
 	bool known = true;
 	for (int k = 0; k < n.nin; k++) {
 		n.in[k] = *p->input[k] ? scope_find(s, p->input[k]) : 0;
-		known &= !n.in[k] || n.in[k]->kind != V_UNKNOWN;
+		known &= !n.in[k] || n.in[k]->kind == V_HOST || (n.in[k]->kind == V_RUN && !s->walk->constants);
 	}
 	for (int k = 0; k < n.nout; k++)
 		n.out[k] = find_here(s, p->output[k]);
-	if (find_operator(&n) && node_check(&n) && known)
-		n.row->import(&n);
+	const Onnx__Function *f = function_find(im->model, p);
+	if (f) {
+		if (known)
+			function_import(&n, f);
+		return;
+	}
+	if (find_operator(&n) && node_check(&n) && known && n.row->import(&n))
+		body_track(&n);
 }
 
-bool graph_import(Import *im, Scope *outer, const Onnx__Graph *g, Value **out)
+/* The names of the graph's inputs are other names of the values it is given. */
+static void bind_inputs(Scope *s)
 {
-	Scope s = { .im = im, .outer = outer, .g = g, .good = true };
+	for (size_t i = 0; i < s->g->n_input; i++) {
+		Value *v = find_here(s, s->g->input[i]->name), *to = s->walk->in[i];
+		if (!to)                /* its initializer is its value */
+			continue;
+		v->same = to;
+		to->uses += v->uses;
+	}
+}
+
+bool graph_walk(Import *im, Scope *outer, const Walk *w, Value **out)
+{
+	Scope s = { .im = im, .outer = outer, .g = w->g, .walk = w, .good = true };
 	check_names(&s);
 	if (!s.good)
 		return false;
 	read_initializers(&s);
-	for (int i = 0; !outer && i < im->model->ninput; i++) {
-		Value *v = find_here(&s, im->model->input[i].name);
-		v->kind = V_RUN;
-		v->type = im->model->input[i].type;
-		v->val = im->f->param[i];
-	}
-	for (size_t i = 0; i < g->n_node; i++)
+	if (w->in)
+		bind_inputs(&s);
+	for (size_t i = 0; i < w->g->n_node; i++)
 		if (is_needed(&s, (int)i))
 			import_node(&s, (int)i);
-	for (size_t i = 0; i < g->n_output; i++)
-		out[i] = scope_find(&s, g->output[i]->name);
+	for (size_t i = 0; i < w->g->n_output; i++)
+		out[i] = scope_find(&s, w->g->output[i]->name);
 	return true;
 }

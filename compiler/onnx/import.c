@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_TRIES = 16, FOLD_ROOM = 64 << 20 };
+enum { MAX_TRIES = 16, FOLD_ROOM = 64 << 20, MAX_BOUND = 4096 };
 
 typedef struct {
 	const Model *model;
@@ -85,6 +85,71 @@ static bool check_pins(const Model *m, const Options *opt, Diag *d)
 	return good;
 }
 
+/* ---- inputs bound by --set ------------------------------------------------------------------- */
+
+static const char *is_bound(const Options *opt, const char *name)
+{
+	for (int i = opt->nset - 1; i >= 0; i--)
+		if (!strcmp(opt->set_name[i], name))
+			return opt->set_value[i];
+	return 0;
+}
+
+static bool check_bound(const Model *m, const Options *opt, Diag *d)
+{
+	bool good = true;
+	for (int i = 0; i < opt->nset; i++) {
+		bool known = false;
+		for (int k = 0; k < m->ninput; k++)
+			known |= !strcmp(m->input[k].name, opt->set_name[i]);
+		if (!known)
+			model_error(d, m->file, "--set: there is no input \"%s\"", opt->set_name[i]);
+		good &= known;
+	}
+	return good;
+}
+
+/* v, of shape s, is the numbers of --set: one for each element, or one for all. */
+static void bound_input(Import *im, Value *v, const Shape *s)
+{
+	const char *text = is_bound(im->opt, v->name);
+	Tensor *t = NEW(im->arena, Tensor);
+	t->type = v->type;
+	t->rank = s->rank;
+	t->count = 1;
+	for (int i = 0; i < s->rank; i++) {
+		t->dim[i] = s->dim[i] == DIM_T ? 1 : s->dim[i];
+		t->count = t->count * t->dim[i] > MAX_BOUND ? MAX_BOUND + 1 : t->count * t->dim[i];
+	}
+	if (t->count > MAX_BOUND) {
+		model_error(im->d, im->model->file, "--set %s: the input has more than %d elements", v->name, MAX_BOUND);
+		return;
+	}
+	t->bytes = arena_alloc(im->arena, (size_t)t->count * host_size(t->type));
+	int64_t n = 0;
+	char *end = (char *)text;
+	for (; *text && n <= t->count; text = *end == ',' ? end + 1 : end, n++) {
+		double real = strtod(text, &end);
+		int64_t whole = strtoll(text, &end, 10);
+		if (!is_whole(t->type))
+			strtod(text, &end);
+		if (end == text || (*end && *end != ','))
+			break;
+		if (n < t->count && is_whole(t->type))
+			tensor_set_int(t, n, whole);
+		else if (n < t->count)
+			tensor_set(t, n, real);
+	}
+	if (*text || (n != t->count && n != 1)) {
+		model_error(im->d, im->model->file, "--set %s=%s: %lld numbers of type %s are needed, or one for all",
+			    v->name, is_bound(im->opt, v->name), (long long)t->count, host_name(t->type));
+		return;
+	}
+	for (int64_t i = n; i < t->count; i++)
+		memcpy((char *)t->bytes + (size_t)i * host_size(t->type), t->bytes, host_size(t->type));
+	value_set(v, t, 0);
+}
+
 /* ---- one walk ------------------------------------------------------------------------------ */
 
 static void add_port(Module *m, Port **list, const char *name, const Type *t)
@@ -97,23 +162,39 @@ static void add_port(Module *m, Port **list, const char *name, const Type *t)
 	*list = p;
 }
 
-static void add_inputs(Import *im)
+static Value *input_value(Import *im, const OnnxInput *in)
 {
-	for (int i = 0; i < im->model->ninput; i++) {
-		const OnnxInput *in = &im->model->input[i];
-		Shape s = { .rank = in->rank };
-		for (int k = 0; k < in->rank; k++) {
-			int64_t size = in->dim[k] ? in->dim[k] : 1;
-			if (in->symbol[k] && im->t_name && !strcmp(in->symbol[k], im->t_name))
-				size = DIM_T;
-			else if (in->symbol[k])
-				is_pinned(im->opt, in->symbol[k], &size);
-			s.dim[k] = (int32_t)size;
-		}
-		const Type *t = type_of(im, in->type, &s);
-		add_param(im, in->name, t);
-		add_port(im->m, &im->m->in, in->name, t);
+	Shape s = { .rank = in->rank };
+	for (int k = 0; k < in->rank; k++) {
+		int64_t size = in->dim[k] ? in->dim[k] : 1;
+		if (in->symbol[k] && im->t_name && !strcmp(in->symbol[k], im->t_name))
+			size = DIM_T;
+		else if (in->symbol[k])
+			is_pinned(im->opt, in->symbol[k], &size);
+		s.dim[k] = (int32_t)size;
 	}
+	Value *v = NEW(im->arena, Value);
+	*v = (Value){ .name = in->name, .type = in->type, .producer = -1 };
+	if (is_bound(im->opt, in->name)) {
+		bound_input(im, v, &s);
+		return v;
+	}
+	const Type *t = type_of(im, in->type, &s);
+	v->kind = V_RUN;
+	v->val = add_param(im, in->name, t);
+	add_port(im->m, &im->m->in, in->name, t);
+	return v;
+}
+
+/* By the graph's inputs; 0 for those that have an initializer. */
+static Value **add_inputs(Import *im)
+{
+	const Onnx__Graph *g = im->model->proto->graph;
+	Value **in = NEWN(im->arena, Value *, g->n_input);
+	for (size_t i = 0, k = 0; i < g->n_input; i++)
+		if ((int)k < im->model->ninput && !strcmp(g->input[i]->name, im->model->input[k].name))
+			in[i] = input_value(im, &im->model->input[k++]);
+	return in;
 }
 
 static void add_outputs(Import *im, Value *const *out)
@@ -160,10 +241,10 @@ static Module *walk(const Job *j, const char *t, bool *time_seen, Diag *d)
 	im.copies = table_new(im.arena, 64);
 	im.file = arena_strdup(im.m->arena, j->model->file);
 	free(name);
-	add_inputs(&im);
 	const Onnx__Graph *g = j->model->proto->graph;
+	Walk all = { .g = g, .in = add_inputs(&im) };
 	Value **out = NEWN(im.arena, Value *, g->n_output);
-	if (graph_import(&im, 0, g, out))
+	if (graph_walk(&im, 0, &all, out))
 		add_outputs(&im, out);
 	func_renumber(im.f);
 	*time_seen = im.time_seen;
@@ -230,7 +311,8 @@ Module *import_onnx(const char *path, const Options *opt, Diag *d)
 		few &= add_symbols(&j, &model->input[i]);
 	if (!few)
 		model_error(d, model->file, "more than %d dynamic dimensions; fix some with --dim NAME=N", MAX_TRIES);
-	Module *m = check_pins(model, opt, d) && few ? choose(&j, d) : 0;
+	bool good = check_pins(model, opt, d) & check_bound(model, opt, d);
+	Module *m = good && few ? choose(&j, d) : 0;
 	free(j.symbol);
 	model_close(model);
 	return m;

@@ -13,6 +13,7 @@
 
 #include "onnx/model.h"
 
+typedef struct Body Body;
 typedef struct Import Import;
 typedef struct Node Node;
 typedef struct OpRow OpRow;
@@ -26,6 +27,9 @@ typedef struct { int64_t a, b; } Sym;                           /* a*T + b */
 
 typedef enum { V_UNKNOWN, V_HOST, V_RUN } ValueKind;
 
+/* An integer of a loop: start + step * (number of the iteration, from 0). */
+typedef struct { Body *body; int64_t start, step; } LoopCount;
+
 struct Value {
 	const char *name;
 	ValueKind kind;
@@ -34,6 +38,8 @@ struct Value {
 	const int64_t *steps;   /* V_HOST, integers: how often T is in each element; 0: in none */
 	Val *val;               /* V_RUN; V_HOST once an op has needed it */
 	Value *same;            /* another name of this value: look there */
+	const LoopCount *count;     /* V_RUN, in the body of a loop: what is known of it; 0: nothing */
+	Value *outer;           /* V_RUN, in the body of a loop: the value around it that this stands for */
 	int uses;               /* by nodes and as an output */
 	int producer;           /* index of the node; -1: input or initializer */
 	bool needed;            /* an output depends on it */
@@ -45,14 +51,16 @@ struct Import {
 	Diag *d;
 	Arena *arena;           /* of this attempt */
 	Module *m;
-	Func *f;                /* @main */
+	Func *f;                /* @main, or the step function of a loop */
 	const char *file;       /* the model's file name, as long as m lives */
 	const char *t_name;     /* the dimension that is T in this attempt; 0: none */
 	bool time_seen;         /* T is the time axis of a recurrent layer */
+	int depth;              /* of functions that call functions */
 	int64_t room;           /* bytes that constants may still take: a bound by the file's size */
 	Table *copies;                  /* weights that are in the module already, by their elements */
-	Table *val_names, *data_names;  /* of @main and m */
+	Table *val_names, *data_names;  /* of f and m */
 	Data *last_data;
+	struct Conv *convs;     /* convolutions, so that a normalization behind one can go into its weights */
 };
 
 struct Node {
@@ -152,8 +160,27 @@ void host_reshaped(Node *n, Value *to, const Value *from, int rank, const int64_
 
 /* ---- graph.c -------------------------------------------------------------------------------------- */
 
-/* Walk a graph inside `outer` (0: the model's graph) and give its outputs. */
-bool graph_import(Import *im, Scope *outer, const Onnx__Graph *g, Value **out);
+typedef struct {
+	const Onnx__Graph *g;
+	Value *const *in;       /* by its inputs: their values (0: there is an initializer); 0: it has none */
+	const bool *want;       /* by its outputs: which are to be computed; 0: all */
+	Body *body;             /* the step function that it becomes; 0: its nodes go where im->f ends */
+	bool constants;         /* only see what is known now: others stay V_UNKNOWN */
+} Walk;
+
+/* Walk a graph, whose names may refer to those of `outer` (0: none), and give its outputs. */
+bool graph_walk(Import *im, Scope *outer, const Walk *w, Value **out);
 Value *scope_find(const Scope *s, const char *name);
+
+/* ---- function.c: the model's own functions ---------------------------------------------------------- */
+
+const Onnx__Function *function_find(const Model *m, const Onnx__Node *p);       /* 0: p is none */
+bool function_import(Node *n, const Onnx__Function *f);
+
+/* ---- body.c: what the walk of a loop's body needs of it (see body.h) ---------------------------------- */
+
+Value *body_capture(Body *b, Value *v);         /* v, of the function around it, inside */
+void body_track(Node *n);                       /* is a result a LoopCount? */
+bool body_gather(Node *n, int axis, bool *done);        /* Gather with a LoopCount as index: a sequence, if it can be */
 
 #endif

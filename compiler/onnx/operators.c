@@ -8,12 +8,18 @@
 #define OLD_BROADCAST "axis:i<7 broadcast:i<7 consumed_inputs:I<6"
 #define OLD "consumed_inputs:I<6"
 #define LAYER "activations:S activation_alpha:F activation_beta:F clip:f direction:s hidden_size:i layout:i>=14 "
+#define WINDOW "auto_pad:s dilations:I kernel_shape:I pads:I strides:I "
 #define REDUCE "axes:I<18 keepdims:i noop_with_empty_axes:i>=18"
 
 static const OpRow rows[] = {
 	{ "Abs", 1, 1, 1, OLD, op_unary, &unary_abs },
 	{ "Add", 2, 2, 1, OLD_BROADCAST, op_binary, &math_add },
 	{ "And", 2, 2, 1, OLD_BROADCAST, op_binary, &math_and },
+	{ "ArgMax", 1, 1, 1, "axis:i keepdims:i select_last_index:i>=12", op_argmax, 0 },
+	{ "ArgMin", 1, 1, 1, "axis:i keepdims:i select_last_index:i>=12", op_argmax, "least" },
+	{ "AveragePool", 1, 1, 1, WINDOW "ceil_mode:i>=10 count_include_pad:i>=7", op_pool, &(const OpKind){ O_reducesum } },
+	{ "BatchNormalization", 5, 5, 5, "epsilon:f momentum:f spatial:i<9 is_test:i<7 training_mode:i>=14 " OLD,
+	  op_batch_norm, 0 },
 	{ "Cast", 1, 1, 1, "to:i>=6 saturate:i>=19 round_mode:s>=24", op_cast, 0 },
 	{ "Ceil", 1, 1, 1, OLD, op_unary, &unary_ceil },
 	{ "Clip", 1, 3, 1, "min:f<11 max:f<11 " OLD, op_clip, 0 },
@@ -21,6 +27,8 @@ static const OpRow rows[] = {
 	{ "Constant", 0, 0, 1, "value:t value_float:f>=12 value_floats:F>=12 value_int:i>=12 value_ints:I>=12 "
 	  "value_string:s>=12 value_strings:S>=12", op_constant, 0 },
 	{ "ConstantOfShape", 1, 1, 1, "value:t", op_constant_of_shape, 0 },
+	{ "Conv", 2, 3, 1, WINDOW "group:i", op_conv, 0 },
+	{ "ConvTranspose", 2, 3, 1, WINDOW "group:i output_padding:I output_shape:I", op_conv_transpose, 0 },
 	{ "Div", 2, 2, 1, OLD_BROADCAST, op_binary, &math_div },
 	{ "Dropout", 1, 3, 2, "ratio:f<12 seed:i>=12 is_test:i<7 " OLD, op_dropout, 0 },
 	{ "Elu", 1, 1, 1, "alpha:f " OLD, op_unary, &unary_elu },
@@ -32,20 +40,27 @@ static const OpRow rows[] = {
 	{ "Floor", 1, 1, 1, OLD, op_unary, &unary_floor },
 	{ "GRU", 3, 6, 2, LAYER "linear_before_reset:i>=3 output_sequence:i<7", op_layer, &layer_gru },
 	{ "Gather", 2, 2, 1, "axis:i", op_gather, 0 },
+	{ "GatherElements", 2, 2, 1, "axis:i", op_gather_elements, 0 },
 	{ "Gemm", 2, 3, 1, "alpha:f beta:f transA:i transB:i broadcast:i<7", op_gemm, 0 },
+	{ "GlobalAveragePool", 1, 1, 1, "", op_global_pool, &(const OpKind){ O_reducemean } },
+	{ "GlobalMaxPool", 1, 1, 1, "", op_global_pool, &(const OpKind){ O_reducemax } },
 	{ "Greater", 2, 2, 1, OLD_BROADCAST, op_binary, &math_greater },
 	{ "GreaterOrEqual", 2, 2, 1, "", op_binary, &math_greatereq },
 	{ "HardSigmoid", 1, 1, 1, "alpha:f beta:f " OLD, op_unary, &unary_hardsigmoid },
 	{ "Identity", 1, 1, 1, "", op_identity, 0 },
 	{ "If", 1, 1, -1, "then_branch:g else_branch:g", op_if, 0 },
+	{ "InstanceNormalization", 3, 3, 1, "epsilon:f " OLD, op_instance_norm, 0 },
 	{ "LSTM", 3, 8, 3, LAYER "input_forget:i output_sequence:i<7", op_layer, &layer_lstm },
+	{ "LayerNormalization", 2, 3, 3, "axis:i epsilon:f stash_type:i", op_layer_norm, 0 },
 	{ "LeakyRelu", 1, 1, 1, "alpha:f " OLD, op_unary, &unary_leakyrelu },
 	{ "Less", 2, 2, 1, OLD_BROADCAST, op_binary, &math_less },
 	{ "LessOrEqual", 2, 2, 1, "", op_binary, &math_lesseq },
 	{ "Log", 1, 1, 1, OLD, op_unary, &unary_log },
 	{ "LogSoftmax", 1, 1, 1, "axis:i", op_softmax, &(const OpKind){ O_logsoftmax } },
+	{ "Loop", 0, -1, -1, "body:g", op_loop, 0 },
 	{ "MatMul", 2, 2, 1, "", op_matmul, 0 },
 	{ "Max", 1, -1, 1, OLD, op_nary, &math_max },
+	{ "MaxPool", 1, 1, 2, WINDOW "ceil_mode:i>=10 storage_order:i>=8", op_pool, &(const OpKind){ O_reducemax } },
 	{ "Mean", 1, -1, 1, OLD, op_nary, &math_mean },
 	{ "Min", 1, -1, 1, OLD, op_nary, &math_min },
 	{ "Mod", 2, 2, 1, "fmod:i", op_binary, &math_mod },
@@ -54,6 +69,7 @@ static const OpRow rows[] = {
 	{ "Not", 1, 1, 1, "", op_unary, &unary_not },
 	{ "Or", 2, 2, 1, OLD_BROADCAST, op_binary, &math_or },
 	{ "PRelu", 2, 2, 1, OLD, op_prelu, 0 },
+	{ "Pad", 1, 4, 1, "mode:s value:f<11 pads:I<11 paddings:I<2", op_pad, 0 },
 	{ "Pow", 2, 2, 1, OLD_BROADCAST, op_binary, &math_pow },
 	{ "RNN", 3, 6, 2, LAYER "output_sequence:i<7", op_layer, &layer_rnn },
 	{ "Range", 3, 3, 1, "", op_range, 0 },
@@ -65,7 +81,13 @@ static const OpRow rows[] = {
 	{ "ReduceSum", 1, 2, 1, "axes:I<13 keepdims:i noop_with_empty_axes:i>=13", op_reduce, &reduce_sum },
 	{ "Relu", 1, 1, 1, OLD, op_unary, &unary_relu },
 	{ "Reshape", 1, 2, 1, "shape:I<5 allowzero:i>=14 " OLD, op_reshape, 0 },
+	{ "Resize", 1, 4, 1, "mode:s coordinate_transformation_mode:s>=11 nearest_mode:s>=11 cubic_coeff_a:f>=11 "
+	  "exclude_outside:i>=11 extrapolation_value:f>=11 antialias:i>=18 axes:I>=18 keep_aspect_ratio_policy:s>=18",
+	  op_resize, 0 },
+	{ "ReverseSequence", 2, 2, 1, "time_axis:i batch_axis:i", op_reverse_sequence, 0 },
 	{ "Round", 1, 1, 1, "", op_unary, &unary_round },
+	{ "Scan", 1, -1, -1, "body:g num_scan_inputs:i directions:I<9 scan_input_directions:I>=9 "
+	  "scan_output_directions:I>=9 scan_input_axes:I>=9 scan_output_axes:I>=9", op_scan, 0 },
 	{ "ScatterND", 3, 3, 1, "reduction:s>=16", op_scatter_nd, 0 },
 	{ "Shape", 1, 1, 1, "start:i>=15 end:i>=15", op_shape, 0 },
 	{ "Sigmoid", 1, 1, 1, OLD, op_unary, &unary_sigmoid },
@@ -85,6 +107,7 @@ static const OpRow rows[] = {
 	{ "Tile", 2, 2, 1, "", op_tile, 0 },
 	{ "Transpose", 1, 1, 1, "perm:I", op_transpose, 0 },
 	{ "Unsqueeze", 1, 2, 1, "axes:I<13", op_unsqueeze, 0 },
+	{ "Upsample", 1, 2, 1, "mode:s scales:F<9", op_resize, 0 },
 	{ "Where", 3, 3, 1, "", op_where, 0 },
 	{ "Xor", 2, 2, 1, OLD_BROADCAST, op_binary, &math_xor },
 };

@@ -36,16 +36,30 @@ bool shape_from(Node *n, const Sym *dim, int rank, Shape *s);    /* a wanted sha
 Operator op_expand, op_constant_of_shape, op_range, op_tile;
 
 /* ops_move.c, ops_slice.c: moving elements */
-Operator op_transpose, op_concat, op_split, op_scatter_nd;
+Operator op_transpose, op_concat, op_split;
 Operator op_slice, op_gather;
+
+/* ops_scatter.c, ops_pick.c: the latter's rows have an argument when the least is meant */
+Operator op_scatter_nd;
+Operator op_gather_elements, op_reverse_sequence, op_argmax;
+
+/* ops_conv.c, ops_pool.c, ops_pad.c, ops_norm.c, ops_resize.c */
+Operator op_conv, op_conv_transpose;
+Operator op_pool, op_global_pool;
+Operator op_pad;
+Operator op_batch_norm, op_layer_norm, op_instance_norm;
+Operator op_resize;
 
 /* ops_reduce.c */
 typedef struct Reduce Reduce;
 extern const Reduce reduce_sum, reduce_mean, reduce_max, reduce_min, reduce_prod;
 Operator op_reduce, op_softmax;
 
-/* ops_misc.c: constants, casts, branches */
-Operator op_constant, op_identity, op_dropout, op_cast, op_if;
+/* ops_misc.c: constants, casts */
+Operator op_constant, op_identity, op_dropout, op_cast;
+
+/* ops_if.c, ops_loop.c, ops_scan.c: subgraphs */
+Operator op_if, op_loop, op_scan;
 
 /* fold.c: element-wise operators on constants */
 typedef double Real2(double x, double y);

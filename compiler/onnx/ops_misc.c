@@ -1,4 +1,4 @@
-/* ops_misc.c: Constant, Identity, Dropout, Cast, If. */
+/* ops_misc.c: Constant, Identity, Dropout, Cast. */
 #include "onnx/operators.h"
 
 #include <math.h>
@@ -126,30 +126,4 @@ bool op_cast(Node *n)
 	if (v)
 		set_run(n, 0, v, (HostType)to);
 	return v;
-}
-
-/* ---- If ------------------------------------------------------------------------------------ */
-
-/* The branch that a constant condition chooses is walked as if it stood here. */
-bool op_if(Node *n)
-{
-	Value *c = n->in[0];
-	const Onnx__Attribute *yes = get_attr(n, "then_branch"), *no = get_attr(n, "else_branch");
-	if (!yes || !no)
-		return fail(n, "has no %s", yes ? "else_branch" : "then_branch");
-	if (!is_host(c))
-		return fail(n, "its condition '%s' is computed from the model's inputs; only constant conditions are "
-			    "supported", c->name);
-	if (c->type != H_BOOL || c->host->count != 1)
-		return fail(n, "its condition is no single bool");
-	const Onnx__Graph *g = tensor_get_int(c->host, 0) ? yes->g : no->g;
-	if (g->n_input || g->n_output != n->p->n_output)
-		return fail(n, "its branch has %zu inputs and %zu results; it must have 0 and %zu", g->n_input, g->n_output,
-			    n->p->n_output);
-	Value **out = NEWN(n->im->arena, Value *, g->n_output);
-	if (!graph_import(n->im, n->scope, g, out))
-		return false;
-	for (int k = 0; k < n->nout; k++)
-		set_same(n, k, out[k]);
-	return true;
 }

@@ -86,6 +86,9 @@ static bool slice_ranges(Node *n, const Shape *s, Range *range)
 			return fail(n, "axis %d comes twice", axis);
 		if (!step)
 			return fail(n, "a step is 0");
+		if (step < 0 && !to[i].a && (to[i].b == INT32_MAX || to[i].b == INT64_MAX))
+			return fail(n, "ends at %lld with a negative step: by ONNX's text that is nothing, ONNX Runtime takes "
+				    "all; write INT_MIN", (long long)to[i].b);
 		done[axis] = true;
 		if (!(s->dim[axis] == DIM_T ? time_range(n, from[i], to[i], step, &range[axis])
 		      : known_range(n, s->dim[axis], from[i], to[i], step, &range[axis])))
@@ -244,6 +247,9 @@ bool op_gather(Node *n)
 		return fail(n, "indices are %s", host_name(index->type));
 	if (is_host(index))
 		return is_host(x) ? gather_host(n, axis) : gather_constant(n, axis);
+	bool done;
+	if (!body_gather(n, axis, &done) || done)
+		return done;
 	Val *in[] = { operand(n, x), operand(n, index) };
 	if (!in[0] || !in[1])
 		return false;
