@@ -15,7 +15,7 @@
 
 /* Larger data stays in this process and is only pointed at: compilers take minutes and gigabytes for tens of
  * megabytes of numbers. */
-enum { APART = 1 << 18 };
+enum { APART = 1 << 14 };
 
 typedef struct {
 	char folder[64];

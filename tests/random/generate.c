@@ -9,7 +9,7 @@
 #include <string.h>
 
 enum {
-	STATE = 256, SCRATCH = 2048, SCRATCH_STEP = 64,
+	SINK = 256, STATE = SINK, SCRATCH = 2048, SCRATCH_STEP = 64,
 	KERNELS = 4, MAX_REGS = 400, MAX_REFS = 64, MAX_COUNTERS = 16, MAX_PARAMS = 10,
 	MAX_OPS = 14,           /* of a block */
 	MAX_DEPTH = 3, MAX_CALLS = 6,
@@ -27,7 +27,7 @@ typedef struct {
 
 	Func *f;                /* being made */
 	Block *b;
-	Val *T;
+	Val *T, *sink;
 	Val *reg[MAX_REGS];     /* what the current block sees */
 	Memory mem[MAX_REFS];
 	Counter counter[MAX_COUNTERS];
@@ -100,13 +100,22 @@ static Val *row2(Gen *g, OpKind k, const Type *t, Val *a, Val *b)
 	return op_out(g->m, g->f, op_new(g->m, g->b, k, 2, in), 0, t);
 }
 
+static OpKind add_of(char klass)
+{
+	return klass == 'b' ? O_addb : klass == 'h' ? O_addh : klass == 'w' ? O_addw : klass == 'l' ? O_addl : O_adds;
+}
+
+static char class_of(const Type *t)
+{
+	return t->elem == E_i8 ? 'b' : t->elem == E_i16 ? 'h' : t->elem == E_i32 ? 'w' : t->elem == E_i64 ? 'l' : 's';
+}
+
 /* A register of exactly those lanes: a visible one, or a new one with a literal on all lanes. */
 static Val *exact(Gen *g, char klass, int lanes)
 {
 	const Type *t = reg_type(g, klass, lanes);
 	Val *v = below(g, 8) ? visible(g, t) : 0;
-	OpKind add = klass == 'b' ? O_addb : klass == 'h' ? O_addh : klass == 'w' ? O_addw : klass == 'l' ? O_addl : O_adds;
-	return v ? v : keep(g, row2(g, add, t, literal(g, klass), literal(g, klass)));
+	return v ? v : keep(g, row2(g, add_of(klass), t, literal(g, klass), literal(g, klass)));
 }
 
 /* An operand of a scalar row: those lanes, or one for all. */
@@ -127,6 +136,32 @@ static Val *no_nan(Gen *g, Val *v)
 	return op_out(g->m, g->f, op_new(g->m, g->b, O_sels, 3, in), 0, s);
 }
 
+/* Adds v to what lies somewhere in the sink. */
+static void record(Gen *g, Val *v)
+{
+	int32_t n = v->type->lanes;
+	const Type *w = reg_type(g, 'w', 1);
+	if (class_of(v->type) == 's') {
+		Val *x = no_nan(g, v);
+		v = op_out(g->m, g->f, op_new(g->m, g->b, O_bits, 1, &x), 0, reg_type(g, 'w', n));
+	}
+	Val *in[] = { g->sink, val_int(g->m, w, below(g, (SINK - MAX_LANE_BYTES) / 8) * 8) };
+	const Type *t = type_ref(g->m, v->type->elem, 1, &n);
+	Val *at = op_out(g->m, g->f, op_new(g->m, g->b, O_view, 2, in), 0, t);
+	Val *first[] = { at, val_int(g->m, w, 0) };
+	Val *old = op_out(g->m, g->f, op_new(g->m, g->b, O_load, 2, first), 0, v->type);
+	Val *sum[] = { at, row2(g, add_of(class_of(v->type)), v->type, old, v), first[1] };
+	op_new(g->m, g->b, O_store, 3, sum);
+}
+
+/* A new value that later ops may use. */
+static void made(Gen *g, Val *v)
+{
+	keep(g, v);
+	if (below(g, 3))
+		record(g, v);
+}
+
 static void scalar_row(Gen *g, OpKind k)
 {
 	const OpInfo *t = &op_info[k];
@@ -142,7 +177,7 @@ static void scalar_row(Gen *g, OpKind k)
 		in[n] = operand(g, t->arg[n], lanes_fit(t->arg[n], lanes) ? lanes : 1);
 	if (k == O_bits)
 		in[0] = in[0]->name ? no_nan(g, in[0]) : literal(g, 's');
-	keep(g, op_out(g->m, g->f, op_new(g->m, g->b, k, n, in), 0, reg_type(g, t->res, lanes)));
+	made(g, op_out(g->m, g->f, op_new(g->m, g->b, k, n, in), 0, reg_type(g, t->res, lanes)));
 }
 
 static void vector_row(Gen *g, OpKind k)
@@ -157,7 +192,7 @@ static void vector_row(Gen *g, OpKind k)
 	Val *in[3];
 	for (; n < 3 && t->arg[n]; n++)
 		in[n] = exact(g, t->arg[n], unit * t->rarg[n]);
-	keep(g, op_out(g->m, g->f, op_new(g->m, g->b, k, n, in), 0, reg_type(g, t->res, unit * t->rres)));
+	made(g, op_out(g->m, g->f, op_new(g->m, g->b, k, n, in), 0, reg_type(g, t->res, unit * t->rres)));
 }
 
 static void any_row(Gen *g)
@@ -253,7 +288,7 @@ static void load(Gen *g)
 	int lanes;
 	char klass = class_for(g, memory_elem(mem->v), &lanes);
 	if (indices(g, mem->v->type, lanes, in + 1))
-		keep(g, op_out(g->m, g->f, op_new(g->m, g->b, O_load, 1 + mem->v->type->rank, in), 0,
+		made(g, op_out(g->m, g->f, op_new(g->m, g->b, O_load, 1 + mem->v->type->rank, in), 0,
 		               reg_type(g, klass, lanes)));
 }
 
@@ -329,8 +364,9 @@ static void loop(Gen *g)
 	Val *in[4], *next[3], *outs[3];
 	in[0] = by_t ? g->T : val_int(g->m, reg_type(g, 'w', 1), count - !below(g, 6));
 	for (int i = 0; i < ncarry; i++) {
-		Val *like = g->nreg ? g->reg[below(g, g->nreg)] : exact(g, 'w', 1);
-		in[i + 1] = like;
+		in[i + 1] = g->nreg ? g->reg[below(g, g->nreg)] : exact(g, 'w', 1);
+		if (i && below(g, 2))   /* carries of one type can change places */
+			in[i + 1] = exact(g, class_of(in[i]->type), in[i]->type->lanes);
 	}
 	Op *o = op_new(g->m, g->b, O_for, ncarry + 1, in);
 	Gen saved = *g;
@@ -346,15 +382,17 @@ static void loop(Gen *g)
 	g->b = o->body;
 	g->depth++;
 	block(g, 1 + below(g, MAX_OPS));
-	for (int i = 0; i < ncarry; i++)        /* often another carry: their change is parallel */
-		next[i] = visible(g, in[i + 1]->type);
+	for (int i = 0; i < ncarry; i++) {
+		Val *other = o->body->arg[1 + below(g, ncarry)];
+		next[i] = other->type == in[i + 1]->type && below(g, 2) ? other : visible(g, in[i + 1]->type);
+	}
 	if (ncarry)
 		op_new(g->m, g->b, O_yield, ncarry, next);
 	saved.rng = g->rng;
 	saved.calls = g->calls;
 	*g = saved;
 	for (int i = 0; i < ncarry; i++)
-		keep(g, outs[i]);
+		made(g, outs[i]);
 }
 
 /* A root for a reference parameter, apart from those in use if either is stored to. */
@@ -385,13 +423,15 @@ static void call(Gen *g, int which)
 	Func *f = g->kernel[which];
 	Val *in[MAX_PARAMS];
 	Memory used[MAX_PARAMS];
-	int nused = 0;
-	for (int i = 0; i < f->nparam; i++) {
+	int nused = 1;
+	in[0] = g->sink;
+	used[0] = g->mem[0];
+	for (int i = 1; i < f->nparam; i++) {
 		const Type *t = f->param[i]->type;
 		if (t->form == T_REG) {
 			bool time = i == f->nparam - 1 && !strcmp(f->param[i]->name, "T");
-			in[i] = time ? g->T : !below(g, 5) && t->lanes == 1 ? literal(g, type_text(t, (char[8]){ 0 }, 8)[0])
-			                    : exact(g, type_text(t, (char[8]){ 0 }, 8)[0], t->lanes);
+			bool constant = t->lanes == 1 && !below(g, 5);
+			in[i] = time ? g->T : constant ? literal(g, class_of(t)) : exact(g, class_of(t), t->lanes);
 			if (!in[i])
 				return;
 			continue;
@@ -404,7 +444,7 @@ static void call(Gen *g, int which)
 	Op *o = op_new(g->m, g->b, O_call, f->nparam, in);
 	o->callee = f;
 	if (f->nret)
-		keep(g, op_out(g->m, g->f, o, 0, f->ret[0]));
+		made(g, op_out(g->m, g->f, o, 0, f->ret[0]));
 	g->calls++;
 }
 
@@ -435,8 +475,6 @@ static void begin(Gen *g, const char *name)
 	g->b = &g->f->body;
 	g->T = 0;
 	g->nreg = g->nmem = g->ncounter = g->nroot = g->depth = g->calls = 0;
-	each_data(d, g->m)
-		add_memory(g, val_data(g->m, d), -1, false);
 }
 
 static Val *memory_param(Gen *g, const char *name, Elem e, int rank, const int32_t *dim, bool writable)
@@ -446,6 +484,14 @@ static Val *memory_param(Gen *g, const char *name, Elem e, int rank, const int32
 	return v;
 }
 
+/* The first parameter, state or sink, and then what all functions see. */
+static void sink_param(Gen *g, const char *name)
+{
+	g->sink = memory_param(g, name, E_u8, 1, (int32_t[]){ SINK }, true);
+	each_data(d, g->m)
+		add_memory(g, val_data(g->m, d), -1, false);
+}
+
 static Val *time_param(Gen *g)
 {
 	g->T = func_param(g->m, g->f, "T", reg_type(g, 'w', 1));
@@ -453,7 +499,7 @@ static Val *time_param(Gen *g)
 	return g->T;
 }
 
-/* A function of random parameters; its last blocks of stores make sure that what it computed is seen. */
+/* A function of random parameters. */
 static void kernel(Gen *g)
 {
 	static const Elem elems[] = { E_i8, E_u8, E_i16, E_i32, E_i64, E_f32 };
@@ -462,10 +508,11 @@ static void kernel(Gen *g)
 	bool timed = below(g, 2);
 	int n = g->nkernel, refs = 1 + below(g, 4), regs = below(g, 3);
 	begin(g, name);
-	for (int i = 0; i < refs; i++) {
+	sink_param(g, "sink");
+	for (int i = 1; i <= refs; i++) {
 		int32_t dim[3] = { 1 + below(g, 3), 1 + below(g, 4), 2 + below(g, 7) };
 		bool by_t = timed && !below(g, 3);
-		g->writes[n][i] = i == 0 || below(g, 2);
+		g->writes[n][i] = below(g, 2);
 		if (by_t)
 			memory_param(g, 0, E_i16, 2, (int32_t[]){ DIM_T, 8 }, g->writes[n][i]);
 		else
@@ -479,8 +526,7 @@ static void kernel(Gen *g)
 	if (timed)
 		time_param(g);
 	block(g, MAX_OPS);
-	for (int i = 0; i < 6; i++)
-		store(g);
+	store(g);
 	if (g->nreg && below(g, 3)) {
 		Val *r = g->reg[below(g, g->nreg)];
 		func_ret(g->m, g->f, r->type);
@@ -533,7 +579,7 @@ static void entry(Gen *g, const char *name, bool run)
 {
 	int32_t t = run ? DIM_T : 1;
 	begin(g, name);
-	memory_param(g, "state", E_u8, 1, (int32_t[]){ STATE }, true);
+	sink_param(g, "state");
 	Val *scratch = func_param(g->m, g->f, "scratch", type_ref(g->m, E_u8, 1, (int32_t[]){ SCRATCH }));
 	Val *by_step = 0;
 	if (run)
