@@ -107,7 +107,14 @@ static bool keeps_last(const Op *o, int i)
 /* The part of `a` that belongs to step %t, with the shape the callee wants (axis dropped, or of size 1). */
 static Access step_slice(Frame *fr, Access a, const Type *want, int axis, Val *t)
 {
-	(void)fr;
+	for (int d = 0; d < a.base->type->rank; d++) {  /* a dynamic index counts elements of base */
+		if (a.from[d] != axis)
+			continue;
+		if (a.step[d] != 1)
+			t = e_op(fr, O_mulw, reg_w(fr), 2, t, e_w(fr, a.step[d]));
+		if (a.at[d].dyn)
+			t = e_op(fr, O_addw, reg_w(fr), 2, a.at[d].dyn, t);
+	}
 	Index at = {.dyn = t};
 	return want->rank == a.type->rank ? access_slice(a, want, axis, at, 0) : access_drop(a, want, axis, at);
 }
