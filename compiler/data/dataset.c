@@ -47,7 +47,7 @@ Dataset *dataset_open(const char *path, const Module *m, const Options *opt, int
 	int *pair = mem_array((size_t)s->nin, sizeof *pair);
 	bool good = state_pairs(m, opt, pair, d);
 	if (good)
-		good = is_folder(path) ? dataset_from_folder(s, path, m, pair, d) : dataset_from_npz(s, path, m, pair, d);
+		good = is_folder(path) ? dataset_from_folder(s, path, m, opt, pair, d) : dataset_from_npz(s, path, m, pair, d);
 	free(pair);
 	if (good)
 		return s;

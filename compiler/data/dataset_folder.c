@@ -28,8 +28,19 @@ static int port_of(const Port *ports, const Tensor *t, int k)
 	return port_at(ports, k) ? k : -1;
 }
 
+/* Inputs that --set binds are no ports: numbers alone would not say which is which. */
+static bool is_bound(const Options *opt, const Tensor *t, const char *file, Diag *d)
+{
+	if (opt->nset && (!t->name || !*t->name))
+		diag_error(d, "%s: has no name; with --set it must say which input it is", file);
+	for (int i = 0; i < opt->nset; i++)
+		if (t->name && !strcmp(t->name, opt->set_name[i]))
+			return true;
+	return false;
+}
+
 /* Read `kind`_0.pb, _1.pb, ... into place[]; files without a port are passed over. */
-static bool read_files(const char *path, const char *kind, const Port *ports, Tensor **place, Diag *d)
+static bool read_files(const char *path, const char *kind, const Port *ports, const Options *opt, Tensor **place, Diag *d)
 {
 	for (int k = 0; k < MAX_FILES; k++) {
 		char *file = text_new("%s/%s_%d.pb", path, kind, k);
@@ -38,10 +49,11 @@ static bool read_files(const char *path, const char *kind, const Port *ports, Te
 			break;
 		}
 		Tensor *t = read_tensor_pb(file, d);
+		bool bound = t && !strcmp(kind, "input") && is_bound(opt, t, file, d);
 		free(file);
 		if (!t)
 			return false;
-		int i = port_of(ports, t, k);
+		int i = bound ? -1 : port_of(ports, t, k);
 		if (i < 0 || place[i])
 			tensor_free(t);
 		else
@@ -75,11 +87,12 @@ static bool take(Dataset *s, int i, const Tensor *t, const char *path, int64_t *
 	return feed_whole(s, i, t, path, &own, d);
 }
 
-bool dataset_from_folder(Dataset *s, const char *path, const Module *m, const int *pair, Diag *d)
+bool dataset_from_folder(Dataset *s, const char *path, const Module *m, const Options *opt, const int *pair, Diag *d)
 {
 	Tensor **in = mem_array((size_t)s->nin, sizeof *in);
 	int64_t steps = 0;
-	bool good = read_files(path, "input", m->in, in, d) && read_files(path, "output", m->out, s->expect, d);
+	bool good = read_files(path, "input", m->in, opt, in, d) && read_files(path, "output", m->out, opt, s->expect, d)
+		&& !diag_errors(d);
 	for (int i = 0; good && i < s->nin; i++) {
 		if (in[i])
 			good = take(s, i, in[i], path, &steps, d);

@@ -36,7 +36,7 @@ struct Dataset {
 /* dataset_npz.c */
 bool dataset_from_npz(Dataset *s, const char *path, const Module *m, const int *pair, Diag *d);
 /* dataset_folder.c */
-bool dataset_from_folder(Dataset *s, const char *path, const Module *m, const int *pair, Diag *d);
+bool dataset_from_folder(Dataset *s, const char *path, const Module *m, const Options *opt, const int *pair, Diag *d);
 /* Keep `from` for input i, whole; its T in *steps.  false with the fault in d. */
 bool feed_whole(Dataset *s, int i, const Tensor *from, const char *path, int64_t *steps, Diag *d);
 bool has_time(const Dataset *s);

@@ -137,6 +137,21 @@ static bool set_dim(Command *c, void *field, const char *text)
 	return true;
 }
 
+static bool set_input(Command *c, void *field, const char *text)
+{
+	(void)field;
+	const char *value;
+	char *name = before_equals(text, &value);
+	Options *o = &c->opt;
+	if (!name)
+		return false;
+	o->set_name = mem_grow(o->set_name, sizeof *o->set_name * (size_t)(o->nset + 1));
+	o->set_value = mem_grow(o->set_value, sizeof *o->set_value * (size_t)(o->nset + 1));
+	o->set_name[o->nset] = name;
+	o->set_value[o->nset++] = value;
+	return true;
+}
+
 static bool set_state(Command *c, void *field, const char *text)
 {
 	(void)field;
@@ -330,10 +345,13 @@ void command_free(Command *c)
 {
 	for (int i = 0; i < c->opt.ndim; i++)
 		free((char *)c->opt.dim_name[i]);
+	for (int i = 0; i < c->opt.nset; i++)
+		free((char *)c->opt.set_name[i]);
 	for (int i = 0; i < c->opt.nstate; i++)
 		free((char *)c->opt.state_in[i]);
 	for (int i = 0; i < c->opt.nrule; i++)
 		free((char *)c->opt.rule[i].pattern);
-	free(c->opt.dim_name), free(c->opt.dim_value), free(c->opt.state_in), free(c->opt.state_out);
+	free(c->opt.set_name), free(c->opt.set_value), free(c->opt.dim_name), free(c->opt.dim_value);
+	free(c->opt.state_in), free(c->opt.state_out);
 	free(c->opt.rule), free(c->arg);
 }

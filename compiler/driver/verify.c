@@ -2,7 +2,8 @@
  *
  * A folder has model.onnx and test_data_set_0, _1, ...  For each data set the model's symbolic dimensions are
  * fixed to the shapes in it, the model is imported and run with each executor asked for, and every output is
- * compared.  A folder passes when all of that is right, fails when anything is wrong, and is refused when a data
+ * compared.  An integer on which a branch depends that cannot be computed both ways is bound to its value in the data
+ * set, as --set would, and the output says so.  A folder passes when all of that is right, fails when anything is wrong, and is refused when a data
  * set could not be run and nothing was wrong. */
 #include "data/runner.h"
 #include "data/states.h"
@@ -36,24 +37,35 @@ static void report(Verify *v, const Port *p, const char *kind, const Comparison 
 		json_number(row, "max_error", c->max_error);
 		json_number(row, "snr_db", c->snr_db);
 		cJSON_AddBoolToObject(row, "ok", !wrong);
+		if (v->bound)
+			cJSON_AddStringToObject(row, "bound", v->bound);
 		cJSON_AddItemToArray(v->rows, row);
 		return;
 	}
 	printf("%s %s %s %s: ", v->folder, v->set, p->name, kind);
 	if (v->c->opt.integer)
 		printf("snr %.1f dB, ", c->snr_db);
-	printf("max error %.3g %s\n", c->max_error, verdict);
+	printf("max error %.3g %s", c->max_error, verdict);
+	if (v->bound)
+		printf(" (with --set %s)", v->bound);
+	printf("\n");
+}
+
+static char *diag_text(const Diag *d)
+{
+	char *text = 0;
+	size_t n = 0;
+	FILE *f = open_memstream(&text, &n);
+	diag_print(d, f);
+	fclose(f);
+	return text;
 }
 
 static void refused(Verify *v, const Diag *d)
 {
 	v->folder_refused = true;
 	v->folder_failed |= diag_bugs(d) > 0;
-	char *text = 0;
-	size_t n = 0;
-	FILE *f = open_memstream(&text, &n);
-	diag_print(d, f);
-	fclose(f);
+	char *text = diag_text(d);
 	bool again = v->reason && !strcmp(v->reason, text);     /* every data set finds the same fault */
 	if (v->json && !again) {
 		cJSON *row = cJSON_CreateObject();
@@ -133,9 +145,54 @@ static bool wanted(const Command *c, const char *kind)
 	return false;
 }
 
-static bool run_set(Verify *v, const Options *opt, const char *model, const char *set, Diag *d)
+/* Bind the inputs of one integer that the faults ask for.  false: there is none. */
+static bool bind_inputs(Verify *v, Options *opt, const char *model, const char *set, const Diag *faults, Diag *d)
 {
-	Module *m = import_onnx(model, opt, d);
+	int n = 0;
+	OnnxInput *in = onnx_inputs(model, &n, d);
+	char *text = diag_text(faults);
+	for (int i = 0; i < n; i++) {
+		char *hint = text_new("--set %s=", in[i].name), *file = text_new("%s/input_%d.pb", set, i);
+		Tensor *t = strstr(text, hint) && is_file(file) ? read_tensor_pb(file, d) : 0;
+		if (t && t->count == 1 && t->type != H_F32 && t->type != H_F64) {
+			opt->set_name = mem_grow(opt->set_name, sizeof *opt->set_name * (size_t)(opt->nset + 1));
+			opt->set_value = mem_grow(opt->set_value, sizeof *opt->set_value * (size_t)(opt->nset + 1));
+			opt->set_name[opt->nset] = text_copy(in[i].name);
+			opt->set_value[opt->nset] = text_new("%lld", (long long)tensor_get_int(t, 0));
+			char *all = text_new("%s%s%s=%s", v->bound ? v->bound : "", v->bound ? "," : "", in[i].name,
+			                     opt->set_value[opt->nset++]);
+			free(v->bound);
+			v->bound = all;
+		}
+		tensor_free(t);
+		free(hint), free(file);
+	}
+	free(text);
+	onnx_inputs_free(in, n);
+	return v->bound != 0;
+}
+
+static Module *import_bound(Verify *v, Options *opt, const char *model, const char *set, Diag *d)
+{
+	Diag *first = diag_new();
+	int given = opt->nset;
+	Module *m = import_onnx(model, opt, first);
+	bool again = !m && bind_inputs(v, opt, model, set, first, d);
+	diag_free(first);
+	if (m)
+		return m;
+	m = import_onnx(model, opt, d);
+	if (!again || m)
+		return m;
+	for (int i = given; i < opt->nset; i++)         /* it did not help */
+		free((char *)opt->set_name[i]), free((char *)opt->set_value[i]);
+	opt->nset = given;
+	return 0;
+}
+
+static bool run_set(Verify *v, Options *opt, const char *model, const char *set, Diag *d)
+{
+	Module *m = import_bound(v, opt, model, set, d);
 	Dataset *s = m ? dataset_open(set, m, opt, 0, d) : 0;
 	bool good = s != 0;
 	if (s && !dataset_noutputs(s)) {
@@ -169,12 +226,23 @@ static void verify_set(Verify *v, const char *model, const char *set)
 		opt.dim_value[i] = v->c->opt.dim_value[i];
 	}
 	opt.ndim = v->c->opt.ndim;
+	int given = v->c->opt.nset;
+	opt.set_name = mem_array((size_t)given + 1, sizeof *opt.set_name);
+	opt.set_value = mem_array((size_t)given + 1, sizeof *opt.set_value);
+	for (int i = 0; i < given; i++) {
+		opt.set_name[i] = v->c->opt.set_name[i];
+		opt.set_value[i] = v->c->opt.set_value[i];
+	}
 	opt.calib = set;
 	v->set = path_base(set);
 	OnnxInput *in = onnx_inputs(model, &n, d);
 	if (!in || !fix_dims(&opt, in, n, set, d) || !run_set(v, &opt, model, set, d))
 		refused(v, d);
-	free(opt.dim_name), free(opt.dim_value);
+	for (int i = given; i < opt.nset; i++)
+		free((char *)opt.set_name[i]), free((char *)opt.set_value[i]);
+	free(opt.set_name), free(opt.set_value), free(opt.dim_name), free(opt.dim_value);
+	free(v->bound);
+	v->bound = 0;
 	onnx_inputs_free(in, n);
 	diag_free(d);
 }

@@ -49,9 +49,9 @@ static bool differ(Node *n, const Value *c, const char *what)
 {
 	const char *name = source(n->im, c->val);
 	if (name)
-		return fail(n, "its condition is computed from input '%s' when the model runs, and its branches give %s; "
+		return fail(n, "its condition is computed from input '%s' when the model runs, and its branches have %s; "
 			    "bind the input: --set %s=VALUE", name, what, name);
-	return fail(n, "its condition '%s' is computed when the model runs, and its branches give %s", c->name, what);
+	return fail(n, "its condition '%s' is computed when the model runs, and its branches have %s", c->name, what);
 }
 
 static bool choose(Node *n, int k, Value *c, Value *a, Value *b)
@@ -85,6 +85,14 @@ static bool choose(Node *n, int k, Value *c, Value *a, Value *b)
 	return y1;
 }
 
+static bool unknown(const Node *n, Value *const *yes, Value *const *no)
+{
+	for (int k = 0; k < n->nout; k++)
+		if (yes[k]->kind == V_UNKNOWN || no[k]->kind == V_UNKNOWN)
+			return true;
+	return false;
+}
+
 bool op_if(Node *n)
 {
 	Value *c = n->in[0], **yes, **no;
@@ -94,7 +102,10 @@ bool op_if(Node *n)
 		return fail(n, "its condition is no single bool");
 	if (is_host(c))
 		return one_branch(n, tensor_get_int(c->host, 0));
-	bool good = branch(n, "then_branch", &yes) & branch(n, "else_branch", &no);
+	bool good = branch(n, "then_branch", &yes);
+	good &= branch(n, "else_branch", &no);
+	if (!good || (diag_errors(n->im->d) && unknown(n, yes, no)))
+		return differ(n, c, "no results that can be computed");
 	for (int k = 0; good && k < n->nout; k++)
 		good &= choose(n, k, c, yes[k], no[k]);
 	return good;
