@@ -117,8 +117,9 @@ static bool plain_floats(const Data *d)
 
 static bool check_quant(Verify *v, const Quant *q)
 {
-	if (!q->elem || elem_is_float(q->elem) || elem_bits(q->elem) > 32)
-		return fault(v, ":%s: stored as integers of at most 32 bits", q->name);
+	bool wide = elem_bits(q->elem) > 32 && q->elem != E_i64;        /* i64: biases at a fine scale */
+	if (!q->elem || elem_is_float(q->elem) || wide)
+		return fault(v, ":%s: stored as integers of at most 32 bits, or i64", q->name);
 	if (!q->rows && (!(q->scale > 0) || isinf(q->scale)))
 		return fault(v, ":%s: the scale is not a number greater than 0", q->name);
 	if (q->rows && !is_member(q->rows, v->data, v->ndata))
