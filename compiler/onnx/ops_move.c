@@ -1,4 +1,4 @@
-/* ops_move.c: Transpose, Concat, Split, ScatterND. */
+/* ops_move.c: Transpose, Concat, Split. */
 #include "onnx/operators.h"
 
 #include <string.h>
@@ -190,53 +190,5 @@ bool op_split(Node *n)
 		if (!host_view(n, result(n, i), x, s.rank, dim, stride, at * stride[axis]))
 			return false;
 	}
-	return true;
-}
-
-/* ---- ScatterND ----------------------------------------------------------------------------- */
-
-/* On constants: a copy of the data, with slices replaced. */
-bool op_scatter_nd(Node *n)
-{
-	const Value *x = n->in[0], *index = n->in[1], *u = n->in[2];
-	const char *reduction = get_string(n, "reduction", "none");
-	if (!all_host(n))
-		return fail(n, "is supported on constants only, but an operand is computed from the model's inputs");
-	if (strcmp(reduction, "none"))
-		return fail(n, "attribute 'reduction' = \"%.60s\" is not supported; supported: none", reduction);
-	const Tensor *d = x->host, *ix = index->host;
-	int64_t depth = ix->rank ? ix->dim[ix->rank - 1] : 0, inner = 1, stride[HOST_RANK];
-	if (!is_whole(index->type) || index->steps || depth < 1 || depth > d->rank || u->type != x->type)
-		return fail(n, "operands do not fit together");
-	host_strides(d, stride);
-	for (int64_t k = depth; k < d->rank; k++)
-		inner *= d->dim[k];
-	int64_t rows = ix->count / depth;
-	if (u->host->count != rows * inner)
-		return fail(n, "there are %lld updates for %lld places", (long long)u->host->count,
-			    (long long)(rows * inner));
-	Tensor *t = host_new(n, x->type, d->rank, d->dim);
-	if (!t)
-		return false;
-	size_t unit = host_size(t->type);
-	int64_t *steps = x->steps || u->steps ? steps_new(n, t->count) : 0;
-	memcpy(t->bytes, d->bytes, (size_t)t->count * unit);
-	if (x->steps)
-		memcpy(steps, x->steps, (size_t)t->count * 8);
-	for (int64_t i = 0; i < rows; i++) {
-		int64_t at = 0;
-		for (int64_t k = 0; k < depth; k++) {
-			int64_t j = tensor_get_int(ix, i * depth + k);
-			if (j < -d->dim[k] || j >= d->dim[k])
-				return fail(n, "index %lld is outside of an axis of %lld", (long long)j,
-					    (long long)d->dim[k]);
-			at += (j < 0 ? j + d->dim[k] : j) * stride[k];
-		}
-		memcpy((char *)t->bytes + (size_t)at * unit, (char *)u->host->bytes + (size_t)(i * inner) * unit,
-		       (size_t)inner * unit);
-		for (int64_t k = 0; steps && k < inner; k++)
-			steps[at + k] = u->steps ? u->steps[i * inner + k] : 0;
-	}
-	set_host(n, 0, t, steps);
 	return true;
 }
