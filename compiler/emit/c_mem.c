@@ -98,8 +98,13 @@ static bool is_gather(Val *const *idx, int n)
 /* x[...], for lane `lane` if `lanes`. */
 static void put_element(C *c, const Val *ref, Val *const *idx, int n, bool lanes)
 {
-	fprintf(c->f, "%s[%s%s]", c_value(c, ref), subscript(c, ref->type, idx, n),
-	        lanes && !is_gather(idx, n) ? " + lane" : "");
+	const char *at = subscript(c, ref->type, idx, n);
+	if (!lanes || is_gather(idx, n))
+		fprintf(c->f, "%s[%s]", c_value(c, ref), at);
+	else if (!strcmp(at, "0"))
+		fprintf(c->f, "%s[lane]", c_value(c, ref));
+	else
+		fprintf(c->f, "%s[%s + lane]", c_value(c, ref), at);
 }
 
 /* ---- statements ----------------------------------------------------------------------------- */
