@@ -4,9 +4,16 @@
 #include <stdint.h>
 #include <string.h>
 
+/* 8 and 16 bits are what quantized models hold: they are carried as reals, each of which is a whole number, and can
+ * be given other integers by our own quantization. */
+bool is_small(HostType t)
+{
+	return t == H_I8 || t == H_U8 || t == H_I16 || t == H_U16;
+}
+
 Elem elem_of(HostType t)
 {
-	return is_whole(t) ? E_i32 : E_f32;
+	return is_whole(t) && !is_small(t) ? E_i32 : E_f32;
 }
 
 const Type *type_of(Import *im, HostType t, const Shape *s)
@@ -110,12 +117,13 @@ Val *operand_data(Node *n, const char *name, HostType type, const Tensor *t)
 		s.dim[i] = (int32_t)t->dim[i];
 	size_t size = (size_t)t->count * 4;
 	void *bytes = t->bytes;
-	if (t->type != H_F32 && t->type != H_I32) {
-		Tensor *as = host_new(n, is_whole(type) ? H_I32 : H_F32, t->rank, t->dim);
+	bool whole = elem_of(type) == E_i32;
+	if (t->type != (whole ? H_I32 : H_F32)) {
+		Tensor *as = host_new(n, whole ? H_I32 : H_F32, t->rank, t->dim);
 		if (!as)
 			return 0;
 		for (int64_t i = 0; i < t->count; i++) {
-			if (!is_whole(type)) {
+			if (!whole) {
 				tensor_set(as, i, tensor_get(t, i));
 				continue;
 			}
@@ -145,7 +153,7 @@ Val *operand(Node *n, Value *v)
 
 Val *emit_scalar(Node *n, HostType type, double v)
 {
-	Tensor *t = host_new(n, is_whole(type) ? H_I32 : H_F32, 0, 0);
+	Tensor *t = host_new(n, elem_of(type) == E_i32 ? H_I32 : H_F32, 0, 0);
 	if (!t)
 		return 0;
 	tensor_set(t, 0, v);

@@ -39,6 +39,7 @@ struct Value {
 	Val *val;               /* V_RUN; V_HOST once an op has needed it */
 	Value *same;            /* another name of this value: look there */
 	const LoopCount *count;     /* V_RUN, in the body of a loop: what is known of it; 0: nothing */
+	Val *real;              /* V_RUN, an integer: the same numbers as reals; 0: not at hand */
 	Value *outer;           /* V_RUN, in the body of a loop: the value around it that this stands for */
 	int uses;               /* by nodes and as an output */
 	int producer;           /* index of the node; -1: input or initializer */
@@ -116,6 +117,7 @@ void set_same(Node *n, int k, Value *v);
 
 /* ---- emit.c: IR ops and their operands ------------------------------------------------------------ */
 
+bool is_small(HostType t);                      /* integers of 8 and 16 bits: carried as reals */
 Elem elem_of(HostType t);                       /* f32 or i32 */
 const Type *type_of(Import *im, HostType t, const Shape *s);
 Val *operand(Node *n, Value *v);                /* as an operand of an op; 0 after fail() */

@@ -58,6 +58,10 @@ Operator op_reduce, op_softmax;
 /* ops_misc.c: constants, casts */
 Operator op_constant, op_identity, op_dropout, op_cast;
 
+/* ops_quant.c */
+Operator op_dequantize, op_quantize, op_dynamic_quantize, op_matmul_integer, op_qlinear_matmul, op_conv_integer,
+	op_qlinear_conv, op_dynamic_quantize_lstm;
+
 /* ops_if.c, ops_loop.c, ops_scan.c: subgraphs */
 Operator op_if, op_loop, op_scan;
 

@@ -49,6 +49,9 @@ static bool check_types(Node *n, const Math *m, const Value *a, const Value *b)
 	bool logic = m == &math_and || m == &math_or || m == &math_xor;
 	if (logic != (a->type == H_BOOL) && m != &math_equal)
 		return fail(n, "operands are %s", host_name(a->type));
+	if (is_small(a->type) && !m->logical && m != &math_min && m != &math_max && !(is_host(a) && is_host(b)))
+		return fail(n, "operands are %s, which wraps around; that is supported on constants only",
+			    host_name(a->type));
 	return true;
 }
 
@@ -123,6 +126,10 @@ static bool apply(Node *n, const Math *m, Value *a, Value *b)
 	if (is_host(a) && is_host(b))
 		return m->swap ? fold_binary(n, 0, type, b, a, m->whole, m->real)
 			: fold_binary(n, 0, type, a, b, m->whole, m->real);
+	if (m == &math_mul && is_host(b) && !b->steps && !b->host->rank && tensor_get(b->host, 0) == 1) {
+		set_same(n, 0, a);
+		return true;
+	}
 	Val *v = 0;
 	if (m == &math_add && !(v = fuse_bias(n, a, b)))
 		v = fuse_bias(n, b, a);

@@ -112,7 +112,7 @@ bool op_cast(Node *n)
 	if (is_host(x))
 		return cast_host(n, x, (HostType)to);
 	bool whole = is_whole(x->type), to_whole = is_whole((HostType)to);
-	Val *v = x->val;
+	Val *v = x->val, *real = elem_of(x->type) == E_f32 ? v : x->real;
 	if (to == H_BOOL && x->type != H_BOOL)
 		v = emit1(n, O_not, emit2(n, O_eq, v, emit_scalar(n, x->type, 0)));
 	else if (whole && to_whole && !holds_all((HostType)to, x->type))
@@ -121,8 +121,12 @@ bool op_cast(Node *n)
 	else if (!whole && to_whole && to != H_I32 && to != H_I64)
 		return fail(n, "casts from %s to %s are supported on constants only", host_name(x->type),
 			    host_name((HostType)to));
-	else if (whole != to_whole)
+	else if (elem_of((HostType)to) == E_f32 && whole && real)
+		v = real;
+	else if (elem_of(x->type) != elem_of((HostType)to))
 		v = emit_cast(n, v, (HostType)to);
+	if (v && result(n, 0) && whole && elem_of((HostType)to) == E_i32)
+		result(n, 0)->real = real;
 	if (v)
 		set_run(n, 0, v, (HostType)to);
 	return v;

@@ -80,6 +80,9 @@ bool op_unary(Node *n)
 	bool whole = is_whole(x->type);
 	if (u->logical != (x->type == H_BOOL) || (whole && !u->whole))
 		return fail(n, "the operand is %s", host_name(x->type));
+	if (is_small(x->type) && !is_host(x) && u != &unary_relu)
+		return fail(n, "the operand is %s, which wraps around; that is supported on constants only",
+			    host_name(x->type));
 	if (is_host(x) && (whole ? u->whole != 0 : u->real != 0))
 		return fold_unary(n, u, x);
 	if (u->op == O_NONE)
