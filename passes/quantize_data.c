@@ -22,14 +22,19 @@ int rule_bits(const Quantizer *q, const char *in, const char *name)
 	return bits;
 }
 
+/* Types are the same when they have the same name; of biases, which no one else's type must match, the format
+ * counts. */
+static bool same_grid(const Quant *a, const Quant *b)
+{
+	bool bias = elem_bits(a->elem) >= 32 && !a->rows && !b->rows;
+	return a == b || (bias && a->elem == b->elem && a->scale == b->scale);
+}
+
 static DataForm *find_form(Quantizer *q, const Data *d, bool weights, bool rows, const Quant *grid)
 {
 	for (DataForm *f = q->form; f; f = f->next) {
 		const Quant *k = f->to->type->quant;
-		if (f->from != d || f->weights != weights)
-			continue;
-		if (weights ? rows || !k->rows : k == grid || (k->elem == grid->elem && k->scale == grid->scale &&
-		    !k->rows && !grid->rows))
+		if (f->from == d && f->weights == weights && (weights ? rows || !k->rows : same_grid(k, grid)))
 			return f;
 	}
 	return 0;
