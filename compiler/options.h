@@ -34,6 +34,7 @@ typedef struct Options {
 	const char *skip;               /* --skip a,b */
 	const char *dump_after;         /* pass names, or "all" */
 	const char *dump_dir;           /* where dumps go; 0: stderr */
+	bool self_check;                /* after each pass: does the text come back as the same module? */
 	bool time_passes, json, verbose;
 	uint64_t seed;
 } Options;

@@ -142,6 +142,28 @@ static double seconds(void)
 	return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
+/* The law parse(print(m)) == m. */
+static bool comes_back(const Module *m, const char *pass, Diag *d)
+{
+	char *text, err[1024];
+	size_t n;
+	FILE *f = open_memstream(&text, &n);
+	if (!f)
+		abort();
+	module_print(m, f, 0, 0);
+	fclose(f);
+	Module *again = module_parse("self-check", text, n, err, sizeof err);
+	bool same = again && module_equal(m, again);
+	if (!again)
+		diag_bug(d, "after pass %s: the module's text is refused: %s", pass, err);
+	else if (!same)
+		diag_bug(d, "after pass %s: the module's text is another module", pass);
+	if (again)
+		module_free(again);
+	free(text);
+	return same;
+}
+
 /* One pass and the check of what it made. */
 static bool run_pass(const Pass *p, Module *m, const Options *opt, Diag *d)
 {
@@ -167,7 +189,7 @@ static bool run_pass(const Pass *p, Module *m, const Options *opt, Diag *d)
 		diag_bug(d, "after pass %s: %s", p->name, err);
 		return false;
 	}
-	return true;
+	return !opt->self_check || comes_back(m, p->name, d);
 }
 
 bool passes_run(Module *m, const Options *opt, const char *stop, Diag *d)

@@ -23,6 +23,7 @@ typedef struct {
 	const char *data, *metric, *port;
 	int64_t limit;                  /* 0: none */
 	double rtol, atol;
+	bool open_time;
 } Command;
 
 typedef struct {

@@ -84,6 +84,23 @@ static void refused(Verify *v, const Diag *d)
 
 /* ---- one data set -------------------------------------------------------------------------------- */
 
+/* The symbols that import makes T: for --open-time these are not fixed. */
+static void open_symbols(const char *model, const Options *opt, OnnxInput *in, int n)
+{
+	Diag *d = diag_new();
+	Module *m = import_onnx(model, opt, d);
+	int i = 0;
+	for (const Port *p = m ? m->in : 0; p && i < n; p = p->next, i++)
+		for (int k = 0; k < p->type->rank && k < in[i].rank; k++)
+			if (p->type->dim[k] == DIM_T) {
+				free(in[i].symbol[k]);
+				in[i].symbol[k] = 0;
+			}
+	if (m)
+		module_free(m);
+	diag_free(d);
+}
+
 /* --dim for each symbolic dimension, from the shape of the input that has it. */
 static bool fix_dims(Options *opt, const OnnxInput *in, int n, const char *set, Diag *d)
 {
@@ -150,6 +167,8 @@ static bool bind_inputs(Verify *v, Options *opt, const char *model, const char *
 {
 	int n = 0;
 	OnnxInput *in = onnx_inputs(model, &n, d);
+	if (in && v->c->open_time)
+		open_symbols(model, &opt, in, n);
 	char *text = diag_text(faults);
 	for (int i = 0; i < n; i++) {
 		char *hint = text_new("--set %s=", in[i].name), *file = text_new("%s/input_%d.pb", set, i);
@@ -236,6 +255,8 @@ static void verify_set(Verify *v, const char *model, const char *set)
 	opt.calib = set;
 	v->set = path_base(set);
 	OnnxInput *in = onnx_inputs(model, &n, d);
+	if (in && v->c->open_time)
+		open_symbols(model, &opt, in, n);
 	if (!in || !fix_dims(&opt, in, n, set, d) || !run_set(v, &opt, model, set, d))
 		refused(v, d);
 	for (int i = given; i < opt.nset; i++)
