@@ -33,7 +33,7 @@ static bool is_watched(const Op *o)
 {
 	double lo, hi;
 	switch (o->kind) {
-	case O_reshape: case O_transpose: case O_slice: case O_expand: case O_scan: case O_call:
+	case O_reshape: case O_transpose: case O_slice: case O_expand: case O_scan: case O_call: case O_pick:
 		return false;
 	default:
 		return !sure_range(o, &lo, &hi);

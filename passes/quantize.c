@@ -30,7 +30,7 @@ static const char *refusal(const Op *o)
 {
 	if (!touches_f32(o) || (op_role[o->kind] != R_NONE && op_role[o->kind] != R_LINEAR && o->kind != O_cast))
 		return 0;
-	if (o->kind == O_linear)
+	if (op_role[o->kind] == R_LINEAR)
 		return o->in[1]->data ? 0 : "weights that are not constants have no fixed-point form yet";
 	if (o->kind == O_cast)
 		return is_f32(o->in[0]) && !is_f32(o->out[0]) ?

@@ -105,7 +105,7 @@ static const Quant *wanted(Site s, int i)
 	case O_next:    return i % 2 ? value_quant(q, s.f, o->in[i - 1]) : 0;
 	case O_ret:     return ret_node(q, s.f, i) < 0 ? 0 : class_quant(q, ret_node(q, s.f, i));
 	case O_where: case O_min: case O_max: case O_concat:
-	case O_reshape: case O_transpose: case O_slice: case O_expand:
+	case O_reshape: case O_transpose: case O_slice: case O_expand: case O_pad: case O_pick:
 		return value_quant(q, s.f, o->out[0]);
 	case O_eq: case O_less: case O_lesseq:
 		return value_quant(q, s.f, o->in[!i]);
@@ -172,7 +172,7 @@ void types_apply(Quantizer *q)
 	for (int i = 0; i < q->nfunc; i++)
 		each_op(o, &q->func[i]->body) {
 			Site s = {q, q->func[i], o};
-			if (o->kind == O_linear)
+			if (op_role[o->kind] == R_LINEAR)
 				apply_linear(s);
 			else if (o->kind == O_matmul)
 				multiplicand(s, 0, false), multiplicand(s, 1, false);

@@ -4,7 +4,7 @@
 #include <math.h>
 
 const uint8_t op_role[N_OPS] = {
-	[O_linear] = R_LINEAR, [O_matmul] = R_MATMUL, [O_softmax] = R_SOFTMAX, [O_logsoftmax] = R_SOFTMAX,
+	[O_linear] = R_LINEAR, [O_conv] = R_LINEAR, [O_matmul] = R_MATMUL, [O_softmax] = R_SOFTMAX, [O_logsoftmax] = R_SOFTMAX,
 	[O_add] = R_ARITH, [O_sub] = R_ARITH, [O_mul] = R_ARITH, [O_neg] = R_ARITH, [O_abs] = R_ARITH,
 	[O_relu] = R_ARITH, [O_affine] = R_ARITH, [O_leakyrelu] = R_ARITH, [O_thresholdedrelu] = R_ARITH,
 	[O_clip] = R_ARITH,
@@ -12,7 +12,9 @@ const uint8_t op_role[N_OPS] = {
 	[O_softsign] = R_TABLE, [O_softplus] = R_TABLE, [O_scaledtanh] = R_TABLE,
 	[O_where] = R_PICK, [O_min] = R_PICK, [O_max] = R_PICK,
 	[O_eq] = R_COMPARE, [O_less] = R_COMPARE, [O_lesseq] = R_COMPARE,
+	[O_argmax] = R_COMPARE,
 	[O_reshape] = R_MOVE, [O_transpose] = R_MOVE, [O_slice] = R_MOVE, [O_expand] = R_MOVE,
+	[O_pad] = R_MOVE, [O_pick] = R_MOVE,
 	[O_concat] = R_CONCAT, [O_gather] = R_GATHER,
 	[O_reducesum] = R_REDUCE, [O_reducemean] = R_REDUCE, [O_reducemax] = R_REDUCE, [O_reducemin] = R_REDUCE,
 	[O_cast] = R_CAST, [O_scan] = R_FLOW, [O_call] = R_FLOW, [O_next] = R_FLOW, [O_ret] = R_FLOW,
@@ -124,7 +126,8 @@ static void join_op(Quantizer *q, Func *f, Op *o)
 			join(q, out, node_of(q, f, o->in[i]));
 		break;
 	case R_COMPARE:
-		join(q, first, node_of(q, f, o->in[1]));
+		for (int i = 1; i < o->nin; i++)
+			join(q, first, node_of(q, f, o->in[i]));
 		break;
 	case R_GATHER:          /* of a value, not a table */
 		join(q, out, first);

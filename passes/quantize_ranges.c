@@ -70,6 +70,7 @@ static void known_data(Quantizer *q, Func *f, Op *o)
 	int seq = (int)attr_int(o, "seq", 0), init = (int)attr_int(o, "init", 0);
 	switch (o->kind) {
 	case O_where: case O_min: case O_max: case O_reshape: case O_transpose: case O_slice: case O_expand:
+	case O_pad: case O_pick:
 		for (int i = o->kind == O_where; i < o->nin; i++)
 			widen_by_data(q, out, o->in[i]);
 		break;
