@@ -1,5 +1,6 @@
-/* fold.c: element-wise operators on tensors that are known now, with broadcasting.  Integers are exact and may hold T;
- * reals are computed in double and rounded once, which for + - * / and sqrt gives the same as float does. */
+/* fold.c: element-wise operators on tensors that are known now, with broadcasting.  Integers are exact and
+ * may hold T; reals are computed in double and rounded once, which for + - * / and sqrt gives the same as
+ * float does. */
 #include "onnx/operators.h"
 
 /* Walks a tensor in the order of a result that it is broadcast to. */
@@ -71,7 +72,8 @@ bool fold_binary(Node *n, int k, HostType type, const Value *a, const Value *b, 
 			continue;
 		}
 		Sym z;
-		SymStatus status = whole(host_sym(a->host, a->steps, r[0].at), host_sym(b->host, b->steps, r[1].at), &z);
+		SymStatus status =
+			whole(host_sym(a->host, a->steps, r[0].at), host_sym(b->host, b->steps, r[1].at), &z);
 		if (status)
 			return sym_fail(n, status);
 		if (!store(n, t, steps, i, z))

@@ -1,5 +1,5 @@
-/* graph.c: walk a graph.  First all names are put in order: who defines them, who uses them, which nodes an output
- * depends on.  Then the nodes that are needed are given to their operators, one after the other. */
+/* graph.c: walk a graph.  First all names are put in order: who defines them, who uses them, which nodes an
+ * output depends on.  Then the nodes that are needed are given to their operators, one after the other. */
 #include "onnx/import.h"
 
 #include <stdio.h>
@@ -88,8 +88,8 @@ static void declare_all(Scope *s)
 
 typedef void Visit(Scope *s, const char *name, int by);
 
-/* What a node's subgraphs use of the graphs around them; names of their own may be met, too, which does no harm.
- * Subgraphs nest no deeper than wire_check allows. */
+/* What a node's subgraphs use of the graphs around them; names of their own may be met, too, which does no
+ * harm. Subgraphs nest no deeper than wire_check allows. */
 static void visit_inside(Scope *s, const Onnx__Node *p, int by, Visit *visit)
 {
 	for (size_t i = 0; i < p->n_attribute; i++) {
@@ -135,13 +135,13 @@ static void check_order(Scope *s, int i)
 			continue;
 		Value *v = find_here(s, p->input[k]);
 		if (!v && !find_any(s->outer, p->input[k])) {
-			snprintf(what, sizeof what, "is used by node '%.80s' (%.40s) but defined nowhere", p->name,
-				 p->op_type);
+			snprintf(what, sizeof what, "is used by node '%.80s' (%.40s) but defined nowhere",
+				 p->name, p->op_type);
 			graph_fail(s, what, p->input[k]);
 		} else if (v && v->producer >= i) {
 			snprintf(what, sizeof what,
-				 "is used by node '%.80s' (%.40s) before it is computed: a cycle, or nodes out of order",
-				 p->name, p->op_type);
+				 "is used by node '%.80s' (%.40s) before it is computed: "
+				 "a cycle, or nodes out of order", p->name, p->op_type);
 			graph_fail(s, what, p->input[k]);
 		}
 	}
@@ -213,7 +213,8 @@ static void read_initializers(Scope *s)
 			continue;
 		if (p->data_location == ONNX__TENSOR__LOCATION__EXTERNAL && !take_external(im, p)) {
 			model_error(im->d, im->model->file,
-				    "initializer '%.100s': tensors ask for more external data than there is", p->name);
+				    "initializer '%.100s': tensors ask for more external data than there is",
+				    p->name);
 			continue;
 		}
 		v->host = weight_read(im->arena, im->model->folder, p, err, sizeof err);
@@ -241,9 +242,11 @@ static bool find_operator(Node *n)
 	if (!standard && !n->row)
 		return fail(n, "operator %.60s of domain %.60s is not supported", p->op_type, p->domain);
 	if (!n->row)
-		diag_note(n->im->d, "%s: supported operators: %s", n->im->model->file, op_names(n->im->arena));
+		diag_note(n->im->d, "%s: supported operators: %s", n->im->model->file,
+			  op_names(n->im->arena));
 	if (!n->row)
-		return fail(n, "operator %.60s (ai.onnx, opset %d) is not supported", p->op_type, n->im->model->opset);
+		return fail(n, "operator %.60s (ai.onnx, opset %d) is not supported", p->op_type,
+			    n->im->model->opset);
 	return true;
 }
 
@@ -251,7 +254,7 @@ static void import_node(Scope *s, int i)
 {
 	const Onnx__Node *p = s->g->node[i];
 	Import *im = s->im;
-	Node n = { .im = im, .scope = s, .p = p, .index = i, .nin = (int)p->n_input, .nout = (int)p->n_output };
+	Node n = {.im = im, .scope = s, .p = p, .index = i, .nin = (int)p->n_input, .nout = (int)p->n_output};
 	while (n.nin && !*p->input[n.nin - 1])          /* omitted ones at the end were never given */
 		n.nin--;
 	while (n.nout && !*p->output[n.nout - 1])
@@ -261,7 +264,8 @@ static void import_node(Scope *s, int i)
 	bool known = true;
 	for (int k = 0; k < n.nin; k++) {
 		n.in[k] = *p->input[k] ? scope_find(s, p->input[k]) : 0;
-		known &= !n.in[k] || n.in[k]->kind == V_HOST || (n.in[k]->kind == V_RUN && !s->walk->constants);
+		known &= !n.in[k] || n.in[k]->kind == V_HOST ||
+			 (n.in[k]->kind == V_RUN && !s->walk->constants);
 	}
 	for (int k = 0; k < n.nout; k++)
 		n.out[k] = find_here(s, p->output[k]);

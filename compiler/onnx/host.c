@@ -6,7 +6,8 @@
 bool take_room(Node *n, int64_t size)
 {
 	if (size > n->im->room)
-		return fail(n, "computing with constants takes too much memory: this step %lld bytes", (long long)size);
+		return fail(n, "computing with constants takes too much memory: this step %lld bytes",
+			    (long long)size);
 	n->im->room -= size;
 	return true;
 }
@@ -60,8 +61,8 @@ void host_strides(const Tensor *t, int64_t *stride)
 }
 
 /* Copy elements of `size` bytes; the last axis runs fastest. */
-static void copy_view(char *to, const char *from, size_t size, int rank, const int64_t *dim, const int64_t *stride,
-		      int64_t offset, int64_t count)
+static void copy_view(char *to, const char *from, size_t size, int rank, const int64_t *dim,
+		      const int64_t *stride, int64_t offset, int64_t count)
 {
 	int64_t at[2 * HOST_RANK] = { 0 };
 	for (int64_t i = 0; i < count; i++) {

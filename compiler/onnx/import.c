@@ -1,8 +1,8 @@
 /* import.c: from an ONNX file to a module, once it is known what its dynamic dimensions stand for.
  *
  * At most one dimension can be T.  Which one shows only when the graph has been walked, so each candidate is
- * tried: the first that becomes the time axis of a recurrent layer without a fault is taken.  When there is none, all
- * are 1.  Walks are quick (weights are not copied until an op needs them). */
+ * tried: the first that becomes the time axis of a recurrent layer without a fault is taken.  When there is
+ * none, all are 1.  Walks are quick (weights are not copied until an op needs them). */
 #include "onnx/import.h"
 #include "util/file.h"
 #include "util/mem.h"
@@ -77,8 +77,8 @@ static bool check_pins(const Model *m, const Options *opt, Diag *d)
 			free(list);
 			good = false;
 		} else if (opt->dim_value[i] < 1 || opt->dim_value[i] > INT32_MAX) {
-			model_error(d, m->file, "--dim %s=%lld: a size from 1 to %d is needed", opt->dim_name[i],
-				   (long long)opt->dim_value[i], INT32_MAX);
+			model_error(d, m->file, "--dim %s=%lld: a size from 1 to %d is needed",
+				    opt->dim_name[i], (long long)opt->dim_value[i], INT32_MAX);
 			good = false;
 		}
 	}
@@ -122,7 +122,8 @@ static void bound_input(Import *im, Value *v, const Shape *s)
 		t->count = t->count * t->dim[i] > MAX_BOUND ? MAX_BOUND + 1 : t->count * t->dim[i];
 	}
 	if (t->count > MAX_BOUND) {
-		model_error(im->d, im->model->file, "--set %s: the input has more than %d elements", v->name, MAX_BOUND);
+		model_error(im->d, im->model->file, "--set %s: the input has more than %d elements", v->name,
+			    MAX_BOUND);
 		return;
 	}
 	t->bytes = arena_alloc(im->arena, (size_t)t->count * host_size(t->type));
@@ -141,8 +142,9 @@ static void bound_input(Import *im, Value *v, const Shape *s)
 			tensor_set(t, n, real);
 	}
 	if (*text || (n != t->count && n != 1)) {
-		model_error(im->d, im->model->file, "--set %s=%s: %lld numbers of type %s are needed, or one for all",
-			    v->name, is_bound(im->opt, v->name), (long long)t->count, host_name(t->type));
+		model_error(im->d, im->model->file,
+			    "--set %s=%s: %lld numbers of type %s are needed, or one for all", v->name,
+			    is_bound(im->opt, v->name), (long long)t->count, host_name(t->type));
 		return;
 	}
 	for (int64_t i = n; i < t->count; i++)
@@ -271,8 +273,8 @@ static void note_ones(const Job *j, int t, Diag *d)
 {
 	for (int i = 0; i < j->nsymbol; i++)
 		if (i != t)
-			diag_note(d, "%s: dimension \"%s\" taken as 1; --dim %s=N for another", j->model->file, j->symbol[i],
-				  j->symbol[i]);
+			diag_note(d, "%s: dimension \"%s\" taken as 1; --dim %s=N for another",
+				  j->model->file, j->symbol[i], j->symbol[i]);
 }
 
 static Module *choose(const Job *j, Diag *d)
@@ -292,7 +294,8 @@ static Module *choose(const Job *j, Diag *d)
 			least = faults;
 		}
 	}
-	/* A time axis that was found but does not work is no reason to fix it at 1 unasked: its faults are told. */
+	/* A time axis that was found but does not work is no reason to fix it at 1 unasked: its faults are
+	 * told. */
 	bool time_seen;
 	Module *m = walk(j, best < 0 ? 0 : j->symbol[best], &time_seen, d);
 	if (m)
@@ -310,7 +313,8 @@ Module *import_onnx(const char *path, const Options *opt, Diag *d)
 	for (int i = 0; i < model->ninput; i++)
 		few &= add_symbols(&j, &model->input[i]);
 	if (!few)
-		model_error(d, model->file, "more than %d dynamic dimensions; fix some with --dim NAME=N", MAX_TRIES);
+		model_error(d, model->file, "more than %d dynamic dimensions; fix some with --dim NAME=N",
+			    MAX_TRIES);
 	bool good = check_pins(model, opt, d) & check_bound(model, opt, d);
 	Module *m = good && few ? choose(&j, d) : 0;
 	free(j.symbol);

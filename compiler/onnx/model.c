@@ -47,9 +47,9 @@ static bool read_opset(Model *m, Diag *d)
 		m->opset = (int)s->version;
 	}
 	if (!m->opset && m->proto->n_opset_import == 0)
-		m->opset = 1;                   /* as the format defines it for files older than opset imports */
+		m->opset = 1; /* as the format defines it for files older than opset imports */
 	if (!m->opset)
-		m->opset = NEWEST_OPSET;        /* only functions and other domains: nothing of ai.onnx to misread */
+		m->opset = NEWEST_OPSET; /* only functions and other domains: nothing of ai.onnx to misread */
 	return true;
 }
 
@@ -86,12 +86,14 @@ static bool read_input(const Model *m, const Onnx__ValueInfo *v, OnnxInput *in, 
 		const Onnx__TensorShape__Dimension *dim = t->shape->dim[k];
 		if (dim->value_case == ONNX__TENSOR_SHAPE__DIMENSION__VALUE_DIM_VALUE && dim->dim_value > 0) {
 			if (dim->dim_value > INT32_MAX) {
-				model_error(d, m->file, "input '%s': dimension %d is %lld, which is too large",
-					   v->name, k, (long long)dim->dim_value);
+				model_error(d, m->file,
+					    "input '%s': dimension %d is %lld, which is too large", v->name,
+					    k, (long long)dim->dim_value);
 				return false;
 			}
 			in->dim[k] = dim->dim_value;
-		} else if (dim->value_case == ONNX__TENSOR_SHAPE__DIMENSION__VALUE_DIM_PARAM && *dim->dim_param) {
+		} else if (dim->value_case == ONNX__TENSOR_SHAPE__DIMENSION__VALUE_DIM_PARAM &&
+			   *dim->dim_param) {
 			in->symbol[k] = text_copy(dim->dim_param);
 		} else {
 			in->symbol[k] = text_new("%s_%d", v->name, k);
@@ -124,7 +126,8 @@ static void add_external_sizes(Model *m)
 	Table *known = table_new(a, 8);
 	for (size_t i = 0; i < g->n_initializer; i++) {
 		const char *location = external_location(g->initializer[i]);
-		if (g->initializer[i]->data_location != ONNX__TENSOR__LOCATION__EXTERNAL || table_get(known, location))
+		if (g->initializer[i]->data_location != ONNX__TENSOR__LOCATION__EXTERNAL ||
+		    table_get(known, location))
 			continue;
 		*table_at(known, location) = m;
 		int64_t size = external_size(m->folder, location);
@@ -151,7 +154,8 @@ static Onnx__Model *unpack(const Model *m, const char *bytes, size_t n, Diag *d)
 	}
 	Onnx__Model *p = onnx__model__unpack(0, n, (const uint8_t *)bytes);
 	if (!p) {
-		model_error(d, m->file, "not a readable ONNX model: its fields do not have the types they should");
+		model_error(d, m->file,
+			    "not a readable ONNX model: its fields do not have the types they should");
 		return 0;
 	}
 	if (!p->graph) {

@@ -1,4 +1,5 @@
-/* node.c: what an operator's function sees of its node: operands, attributes, results, and the way to refuse it. */
+/* node.c: what an operator's function sees of its node: operands, attributes, results, and the way to refuse
+ * it. */
 #include "onnx/import.h"
 
 #include <ctype.h>
@@ -33,7 +34,8 @@ bool fail_fixed(Node *n, const char *why)
 
 static const char kinds[] = "?fistgFISTG";      /* in the order of their numbers in the format */
 static const char *const kind_names[] = {
-	"unknown", "float", "int", "string", "tensor", "graph", "floats", "ints", "strings", "tensors", "graphs",
+	"unknown", "float", "int",     "string",  "tensor", "graph",
+	"floats",  "ints",  "strings", "tensors", "graphs",
 };
 
 /* Files of the first format version do not say the kind; then the one that is wanted is taken. */
@@ -89,8 +91,10 @@ bool node_check(Node *n)
 			good = fail(n, "attribute '%s' comes twice", p->attribute[i]->name);
 	}
 	if (n->nin < row->min_in || (row->max_in >= 0 && n->nin > row->max_in))
-		good = fail(n, row->max_in < 0 ? "has %d operands; at least %d are needed" : row->min_in == row->max_in
-			    ? "has %d operands; it takes %d" : "has %d operands; it takes %d to %d",
+		good = fail(n,
+			    row->max_in < 0              ? "has %d operands; at least %d are needed"
+			    : row->min_in == row->max_in ? "has %d operands; it takes %d"
+							 : "has %d operands; it takes %d to %d",
 			    n->nin, row->min_in, row->max_in);
 	for (int i = 0; i < row->min_in && i < n->nin; i++)
 		if (!n->in[i])
@@ -125,7 +129,8 @@ const char *get_string(const Node *n, const char *name, const char *otherwise)
 	const Onnx__Attribute *a = get_attr(n, name);
 	if (!a)
 		return otherwise;
-	return arena_printf(n->im->arena, "%.*s", (int)(a->s.len < 1000 ? a->s.len : 1000), (const char *)a->s.data);
+	return arena_printf(n->im->arena, "%.*s", (int)(a->s.len < 1000 ? a->s.len : 1000),
+			    (const char *)a->s.data);
 }
 
 bool in_axis(Node *n, int64_t a, int rank, int *axis)
@@ -184,8 +189,8 @@ bool input_syms(Node *n, int i, Sym *to, int most, int *count)
 	if (!v)
 		return fail(n, "operand %d is missing", i);
 	if (!is_host(v))
-		return fail(n, "operand %d ('%s') is computed from the model's inputs; it must be a constant", i,
-			    v->name);
+		return fail(n, "operand %d ('%s') is computed from the model's inputs; it must be a constant",
+			    i, v->name);
 	if (!is_whole(v->type) || v->host->rank > 1)
 		return fail(n, "operand %d ('%s') must be a list of integers", i, v->name);
 	if (v->host->count > most)
@@ -217,7 +222,8 @@ bool list_arg(Node *n, const char *name, int i, int64_t *to, int most, int *coun
 	if (!a)
 		return !input(n, i) || input_ints(n, i, to, most, count);
 	if (a->n_ints > (size_t)most)
-		return fail(n, "attribute '%s' has %zu elements; at most %d make sense", name, a->n_ints, most);
+		return fail(n, "attribute '%s' has %zu elements; at most %d make sense", name, a->n_ints,
+			    most);
 	*count = (int)a->n_ints;
 	for (int k = 0; k < *count; k++)
 		to[k] = a->ints[k];

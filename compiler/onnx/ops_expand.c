@@ -69,7 +69,9 @@ bool op_range(Node *n)
 	for (int i = 0; i < 3; i++) {
 		const Value *v = n->in[i];
 		if (!is_host(v))
-			return fail(n, "operand '%s' is computed from the model's inputs; it must be a constant", v->name);
+			return fail(n,
+				    "operand '%s' is computed from the model's inputs; it must be a constant",
+				    v->name);
 		if (v->steps)
 			return fail_fixed(n, "the length of a range is computed from it");
 		if (v->host->count != 1 || v->type != n->in[0]->type)
@@ -86,7 +88,9 @@ bool op_range(Node *n)
 		return false;
 	for (int64_t i = 0; i < count; i++) {
 		if (is_whole(type))
-			tensor_set_int(t, i, tensor_get_int(n->in[0]->host, 0) + i * tensor_get_int(n->in[2]->host, 0));
+			tensor_set_int(t, i,
+				       tensor_get_int(n->in[0]->host, 0) +
+					       i * tensor_get_int(n->in[2]->host, 0));
 		else
 			tensor_set(t, i, from + (double)i * by);
 	}
@@ -133,7 +137,8 @@ static bool tile_host(Node *n, Value *x, const int64_t *repeats)
 		for (int k = i; k < now.host->rank; k++)
 			inner *= now.host->dim[k];
 		memcpy(dim, now.host->dim, sizeof dim);
-		int64_t wide[] = { inner ? now.host->count / inner : 0, repeats[i], inner }, stride[] = { inner, 0, 1 };
+		int64_t wide[] = {inner ? now.host->count / inner : 0, repeats[i], inner},
+			stride[] = {inner, 0, 1};
 		if (__builtin_mul_overflow(dim[i], repeats[i], &dim[i]))
 			return fail(n, "the result's size overflows");
 		if (!host_view(n, &now, &now, 3, wide, stride, 0))

@@ -1,5 +1,5 @@
-/* ops_linear.c: MatMul and Gemm.  With a constant right operand they become `linear`, whose weights lie row by
- * row [M,K]; a constant added to the result becomes its bias (see fuse_bias). */
+/* ops_linear.c: MatMul and Gemm.  With a constant right operand they become `linear`, whose weights lie row
+ * by row [M,K]; a constant added to the result becomes its bias (see fuse_bias). */
 #include "onnx/import.h"
 #include "onnx/operators.h"
 
@@ -25,8 +25,8 @@ static bool real_operands(Node *n)
 {
 	for (int i = 0; i < n->nin; i++)
 		if (n->in[i] && (is_whole(n->in[i]->type) || n->in[i]->type != n->in[0]->type))
-			return fail(n, "operands are %s and %s; products of two alike real tensors are supported",
-				    host_name(n->in[0]->type), host_name(n->in[i]->type));
+			return fail(n, "operands are %s and %s; products of two alike real tensors are "
+				    "supported", host_name(n->in[0]->type), host_name(n->in[i]->type));
 	return true;
 }
 
@@ -135,7 +135,8 @@ bool op_gemm(Node *n)
 	float alpha = get_float(n, "alpha", 1), beta = get_float(n, "beta", 1);
 	Value *c = input(n, 2);
 	if (a.rank != 2 || b.rank != 2)
-		return fail(n, "operands A and B have %d and %d dimensions; they must have 2", a.rank, b.rank);
+		return fail(n, "operands A and B have %d and %d dimensions; they must have 2", a.rank,
+			    b.rank);
 	if (!real_operands(n) || !check_inner(n, a.dim[!ta], b.dim[tb]))
 		return false;
 	Val *x = operand(n, n->in[0]);
@@ -165,12 +166,13 @@ bool op_gemm(Node *n)
 
 /* ---- bias ---------------------------------------------------------------------------------- */
 
-/* sum = x + c, where x is the result of a linear that nothing else reads and c a constant vector of one element
- * for each output: the linear gets a bias.  0: it is not so (or fail() was called). */
+/* sum = x + c, where x is the result of a linear that nothing else reads and c a constant vector of one
+ * element for each output: the linear gets a bias.  0: it is not so (or fail() was called). */
 Val *fuse_bias(Node *n, Value *x, const Value *c)
 {
 	Op *o = x->kind == V_RUN ? x->val->def : 0;
-	if (!o || o->kind != O_linear || o->nin != 2 || x->uses != 1 || !is_host(c) || c->steps || x->type != c->type)
+	if (!o || o->kind != O_linear || o->nin != 2 || x->uses != 1 || !is_host(c) || c->steps ||
+	    x->type != c->type)
 		return 0;
 	int32_t count = x->val->type->dim[x->val->type->rank - 1];
 	const Tensor *t = c->host;

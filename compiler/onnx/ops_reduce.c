@@ -46,7 +46,8 @@ static bool reduce_host(Node *n, const Reduce *r, const bool *over, bool keep)
 		for (int k = 0; k < d->rank; k++)
 			to += index[k] * stride[k];
 		Sym v = exact ? host_sym(d, x->steps, i) : (Sym){ 0, 0 };
-		if (exact && !sym_fail(n, begun[to] ? r->whole(whole[to], v, &whole[to]) : (whole[to] = v, SYM_OK)))
+		if (exact &&
+		    !sym_fail(n, begun[to] ? r->whole(whole[to], v, &whole[to]) : (whole[to] = v, SYM_OK)))
 			return false;
 		if (!exact)
 			real[to] = r->real(begun[to] ? real[to] : r->start, tensor_get(d, i));

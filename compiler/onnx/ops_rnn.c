@@ -1,5 +1,6 @@
-/* ops_rnn.c: LSTM, GRU and RNN.  All sizes are held against each other here, and attributes are brought to one form:
- * activations in their canonical spelling, for all directions; alpha and beta for each function that takes one. */
+/* ops_rnn.c: LSTM, GRU and RNN.  All sizes are held against each other here, and attributes are brought to
+ * one form: activations in their canonical spelling, for all directions; alpha and beta for each function
+ * that takes one. */
 #include "onnx/import.h"
 #include "onnx/operators.h"
 
@@ -41,7 +42,8 @@ static bool next_value(Node *n, const Onnx__Attribute *list, size_t *used, int f
 	if (list && *used < list->n_floats)
 		*to = list->floats[(*used)++];
 	else if (functions[f].must)
-		return fail(n, "activation %s has no value in activation_alpha or activation_beta", functions[f].name);
+		return fail(n, "activation %s has no value in activation_alpha or activation_beta",
+			    functions[f].name);
 	return true;
 }
 
@@ -49,22 +51,25 @@ static bool set_activations(Node *n, Op *o, const Layer *l, int dirs)
 {
 	enum { MOST = 6 };
 	const Onnx__Attribute *a = get_attr(n, "activations");
-	const Onnx__Attribute *alphas = get_attr(n, "activation_alpha"), *betas = get_attr(n, "activation_beta");
+	const Onnx__Attribute *alphas = get_attr(n, "activation_alpha"),
+			      *betas = get_attr(n, "activation_beta");
 	const char *name[MOST];
 	float alpha[MOST], beta[MOST];          /* of the functions that take one, in order */
 	size_t count = (size_t)(dirs * l->functions);
 	size_t na = 0, nb = 0, used_a = 0, used_b = 0;
 	bool good = true;
 	if (a && a->n_strings != count)
-		return fail(n, "attribute 'activations' has %zu names; %d direction%s need %zu", a->n_strings, dirs,
-			    dirs == 1 ? "" : "s", count);
+		return fail(n, "attribute 'activations' has %zu names; %zu are needed", a->n_strings, count);
 	for (size_t i = 0; i < count; i++) {
 		const char *d = l->defaults[i % (size_t)l->functions];
-		int f = a ? find_function((char *)a->strings[i].data, a->strings[i].len) : find_function(d, strlen(d));
+		int f = a ? find_function((char *)a->strings[i].data, a->strings[i].len)
+			  : find_function(d, strlen(d));
 		if (f < 0) {
-			good = fail(n, "attribute 'activations'[%zu] = \"%.*s\" is not supported; supported: Relu, Tanh, "
-				    "Sigmoid, Affine, LeakyRelu, ThresholdedRelu, ScaledTanh, HardSigmoid, Elu, Softsign, "
-				    "Softplus", i, (int)(a->strings[i].len < 100 ? a->strings[i].len : 100),
+			good = fail(n,
+				    "attribute 'activations'[%zu] = \"%.*s\" is not supported; supported: "
+				    "Relu, Tanh, Sigmoid, Affine, LeakyRelu, ThresholdedRelu, ScaledTanh, "
+				    "HardSigmoid, Elu, Softsign, Softplus",
+				    i, (int)(a->strings[i].len < 100 ? a->strings[i].len : 100),
 				    (char *)a->strings[i].data);
 			continue;
 		}
@@ -77,7 +82,8 @@ static bool set_activations(Node *n, Op *o, const Layer *l, int dirs)
 	if (!good)
 		return false;
 	if ((alphas && alphas->n_floats > used_a) || (betas && betas->n_floats > used_b))
-		return fail(n, "activation_alpha or activation_beta has more values than the activations take");
+		return fail(n,
+			    "activation_alpha or activation_beta has more values than the activations take");
 	attr_set_strings(n->im->m, o, "activations", (int)count, name);
 	if (na)
 		attr_set_floats(n->im->m, o, "alpha", (int)na, alpha);
@@ -119,8 +125,8 @@ static bool fits(Node *n, const Sizes *z, int i, const char *name, bool whole, i
 		return true;
 	char a[100], b[100], x[100];
 	Shape xs = shape_of(n->in[0]);
-	return fail(n, "%s ('%s') is %s; with X %s, hidden size %d and %d direction%s it must be %s", name, v->name,
-		    shape_text(&have, a, sizeof a), shape_text(&xs, x, sizeof x), z->hidden, z->dirs,
+	return fail(n, "%s ('%s') is %s; with X %s, hidden size %d and %d direction%s it must be %s", name,
+		    v->name, shape_text(&have, a, sizeof a), shape_text(&xs, x, sizeof x), z->hidden, z->dirs,
 		    z->dirs == 1 ? "" : "s", shape_text(&want, b, sizeof b));
 }
 
@@ -132,8 +138,8 @@ static bool read_sizes(Node *n, Sizes *z)
 	z->layout = get_int(n, "layout", 0) != 0;
 	z->dirs = strcmp(direction, "bidirectional") ? 1 : 2;
 	if (z->dirs == 1 && strcmp(direction, "forward") && strcmp(direction, "reverse"))
-		return fail(n, "attribute 'direction' = \"%.100s\" is not supported; supported: forward, reverse, "
-			    "bidirectional", direction);
+		return fail(n, "attribute 'direction' = \"%.100s\" is not supported; supported: forward, "
+			    "reverse, bidirectional", direction);
 	if (x.rank != 3 || is_whole(n->in[0]->type))
 		return fail(n, "X ('%s') is %s %s; it must be real, with 3 dimensions", n->in[0]->name,
 			    host_name(n->in[0]->type), shape_text(&x, text, sizeof text));
@@ -156,8 +162,8 @@ static bool check_lens(Node *n, const Sizes *z)
 	for (int64_t i = 0; is_host(v) && !v->steps && i < v->host->count; i++) {
 		int64_t len = tensor_get_int(v->host, i);
 		if (len < 0 || (z->seq != DIM_T && len > z->seq))
-			return fail(n, "sequence_lens[%lld] is %lld, but X has %d steps", (long long)i, (long long)len,
-				    z->seq);
+			return fail(n, "sequence_lens[%lld] is %lld, but X has %d steps", (long long)i,
+				    (long long)len, z->seq);
 		if (z->seq == DIM_T)
 			return fail_fixed(n, "sequence_lens is constant");
 	}
@@ -167,7 +173,8 @@ static bool check_lens(Node *n, const Sizes *z)
 static bool check_shapes(Node *n, const Layer *l, const Sizes *z)
 {
 	int32_t rows = l->gates * z->hidden;
-	const int32_t w[] = { z->dirs, rows, z->input }, r[] = { z->dirs, rows, z->hidden }, b[] = { z->dirs, 2 * rows };
+	const int32_t w[] = {z->dirs, rows, z->input}, r[] = {z->dirs, rows, z->hidden},
+		      b[] = {z->dirs, 2 * rows};
 	const int32_t p[] = { z->dirs, 3 * z->hidden };
 	const int32_t state[] = { z->layout ? z->batch : z->dirs, z->layout ? z->dirs : z->batch, z->hidden };
 	bool good = fits(n, z, 1, "W", false, 3, w);

@@ -85,7 +85,8 @@ static bool complete_shape(Node *n, const Shape *have, Sym *want, int rank)
 	for (int i = 0; i < rank; i++) {
 		if (!want[i].a && !want[i].b && !allow_zero) {
 			if (i >= have->rank)
-				return fail(n, "the shape takes dimension %d from an operand that has %d", i, have->rank);
+				return fail(n, "the shape takes dimension %d from an operand that has %d", i,
+					    have->rank);
 			want[i] = dim_sym(have->dim[i]);
 		}
 		if (!want[i].a && want[i].b == -1) {
@@ -97,7 +98,8 @@ static bool complete_shape(Node *n, const Shape *have, Sym *want, int rank)
 		if (!want[i].a && want[i].b < 0)
 			return fail(n, "dimension %d of the shape is %lld", i, (long long)want[i].b);
 		if (!count_dim(&known, want[i]))
-			return want[i].a ? fail_fixed(n, "a shape is a sum with it") : fail(n, "the shape's size overflows");
+			return want[i].a ? fail_fixed(n, "a shape is a sum with it")
+					 : fail(n, "the shape's size overflows");
 	}
 	if (open >= 0) {
 		int p = all.p - known.p;
@@ -105,8 +107,8 @@ static bool complete_shape(Node *n, const Shape *have, Sym *want, int rank)
 			return fail(n, "the shape leaves a dimension open beside one of size 0");
 		if (p < 0 || p > 1 || all.c % known.c)
 			return all.p || known.p ? fail_fixed(n, "whether the shape fits depends on it")
-				: fail(n, "%lld elements cannot be arranged in rows of %lld", (long long)all.c,
-				       (long long)known.c);
+						: fail(n, "%lld elements cannot be arranged in rows of %lld",
+						       (long long)all.c, (long long)known.c);
 		want[open] = p ? (Sym){ all.c / known.c, 0 } : (Sym){ 0, all.c / known.c };
 		return true;
 	}
@@ -142,14 +144,16 @@ bool op_reshape(Node *n)
 	const Onnx__Attribute *old = get_attr(n, "shape");
 	if (old) {
 		if (old->n_ints > MAX_RANK)
-			return fail(n, "the shape has %zu dimensions; %d are supported", old->n_ints, MAX_RANK);
+			return fail(n, "the shape has %zu dimensions; %d are supported", old->n_ints,
+				    MAX_RANK);
 		rank = (int)old->n_ints;
 		for (int i = 0; i < rank; i++)
 			want[i] = (Sym){ 0, old->ints[i] };
 	} else if (!input_syms(n, 1, want, MAX_RANK, &rank)) {
 		return false;
 	}
-	return complete_shape(n, &have, want, rank) && shape_from(n, want, rank, &s) && same_elements(n, n->in[0], &s);
+	return complete_shape(n, &have, want, rank) && shape_from(n, want, rank, &s) &&
+	       same_elements(n, n->in[0], &s);
 }
 
 bool op_squeeze(Node *n)
@@ -166,7 +170,8 @@ bool op_squeeze(Node *n)
 		if (have.dim[axis] == DIM_T)
 			return fail_fixed(n, "its axis is dropped, which is right for one step only");
 		if (have.dim[axis] != 1)
-			return fail(n, "axis %d has size %d; only axes of size 1 can be dropped", axis, have.dim[axis]);
+			return fail(n, "axis %d has size %d; only axes of size 1 can be dropped", axis,
+				    have.dim[axis]);
 		drop[axis] = true;
 	}
 	for (int i = 0; i < have.rank; i++) {

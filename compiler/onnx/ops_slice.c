@@ -1,5 +1,5 @@
-/* ops_slice.c: Slice and Gather.  Of the time axis whose length is not known, all steps, all in reverse, the first or
- * the last can be taken. */
+/* ops_slice.c: Slice and Gather.  Of the time axis whose length is not known, all steps, all in reverse, the
+ * first or the last can be taken. */
 #include "onnx/operators.h"
 
 #include <string.h>
@@ -46,7 +46,8 @@ static bool time_range(Node *n, Sym from, Sym to, int64_t step, Range *r)
 		*r = (Range){ 0, 1, 1 };
 	else if (step >= 1 && from_last && to_end)
 		*r = (Range){ -1, 1, 1 };
-	else if (step == -1 && (from_last || (!from.a && from.b >= INT32_MAX) || (from.a >= 1 && from.b >= 0)) && to_start)
+	else if (step == -1 &&
+		 (from_last || (!from.a && from.b >= INT32_MAX) || (from.a >= 1 && from.b >= 0)) && to_start)
 		*r = (Range){ -1, -1, DIM_T };
 	else
 		return fail_fixed(n, "only the first, the last or all of its steps can be taken");
@@ -76,7 +77,8 @@ static bool slice_ranges(Node *n, const Shape *s, Range *range)
 	    || !list_arg(n, "axes", 3, axes, MAX_RANK, &naxes)
 	    || (input(n, 4) && !input_ints(n, 4, steps, MAX_RANK, &nsteps)))
 		return false;
-	if (nto != nfrom || (naxes >= 0 && naxes != nfrom) || (nsteps >= 0 && nsteps != nfrom) || nfrom > s->rank)
+	if (nto != nfrom || (naxes >= 0 && naxes != nfrom) || (nsteps >= 0 && nsteps != nfrom) ||
+	    nfrom > s->rank)
 		return fail(n, "starts, ends, axes and steps differ in length");
 	for (int i = 0; i < nfrom; i++) {
 		int64_t step = nsteps >= 0 ? steps[i] : 1;
@@ -87,8 +89,8 @@ static bool slice_ranges(Node *n, const Shape *s, Range *range)
 		if (!step)
 			return fail(n, "a step is 0");
 		if (step < 0 && !to[i].a && (to[i].b == INT32_MAX || to[i].b == INT64_MAX))
-			return fail(n, "ends at %lld with a negative step: by ONNX's text that is nothing, ONNX Runtime takes "
-				    "all; write INT_MIN", (long long)to[i].b);
+			return fail(n, "ends at %lld with a negative step: by ONNX's text that is nothing, "
+				    "ONNX Runtime takes all; write INT_MIN", (long long)to[i].b);
 		done[axis] = true;
 		if (!(s->dim[axis] == DIM_T ? time_range(n, from[i], to[i], step, &range[axis])
 		      : known_range(n, s->dim[axis], from[i], to[i], step, &range[axis])))
@@ -134,7 +136,8 @@ static bool known_indices(Node *n, const Value *index, int64_t size, int64_t *at
 	for (int64_t i = 0; i < index->host->count; i++) {
 		at[i] = tensor_get_int(index->host, i);
 		if (at[i] < -size || at[i] >= size)
-			return fail(n, "index %lld is outside of an axis of %lld", (long long)at[i], (long long)size);
+			return fail(n, "index %lld is outside of an axis of %lld", (long long)at[i],
+				    (long long)size);
 		if (at[i] < 0)
 			at[i] += size;
 	}
@@ -168,7 +171,8 @@ static bool gather_host(Node *n, int axis)
 	for (int64_t r = 0, to = 0; r < rows && inner; r++)
 		for (int64_t i = 0; i < ix->count; i++, to++) {
 			int64_t from = r * d->dim[axis] + at[i];
-			memcpy((char *)t->bytes + (size_t)to * part, (char *)d->bytes + (size_t)from * part, part);
+			memcpy((char *)t->bytes + (size_t)to * part, (char *)d->bytes + (size_t)from * part,
+			       part);
 			if (steps)
 				memcpy(steps + to * inner, x->steps + from * inner, (size_t)inner * 8);
 		}
@@ -182,7 +186,8 @@ static bool step_range(Node *n, const Value *index, Range *r)
 	Sym i = index->host->count == 1 ? host_sym(index->host, index->steps, 0) : (Sym){ 0, 1 };
 	bool last = (!i.a && i.b == -1) || (i.a == 1 && i.b == -1);
 	*r = (Range){ last ? -1 : 0, 1, 1 };
-	return last || (!i.a && !i.b) || fail_fixed(n, "only the first or the last of its steps can be picked");
+	return last || (!i.a && !i.b) ||
+	       fail_fixed(n, "only the first or the last of its steps can be picked");
 }
 
 /* Indices that are evenly spaced are a slice. */

@@ -1,5 +1,5 @@
-/* weights.c: the tensors of ONNX files.  Sizes are checked against what the file really holds before anything is
- * allocated.  Elements written as raw bytes are not copied: a model's weights are in memory once. */
+/* weights.c: the tensors of ONNX files.  Sizes are checked against what the file really holds before anything
+ * is allocated.  Elements written as raw bytes are not copied: a model's weights are in memory once. */
 #include "onnx/model.h"
 #include "util/file.h"
 #include "util/mem.h"
@@ -13,13 +13,16 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static const struct { const char *name; int host; } types[] = {
-	{"none", -1}, {"float32", H_F32}, {"uint8", H_U8}, {"int8", H_I8}, {"uint16", H_U16}, {"int16", H_I16},
-	{"int32", H_I32}, {"int64", H_I64}, {"string", -1}, {"bool", H_BOOL}, {"float16", H_F16},
-	{"float64", H_F64}, {"uint32", H_U32}, {"uint64", H_U64}, {"complex64", -1}, {"complex128", -1},
-	{"bfloat16", H_BF16}, {"float8e4m3fn", -1}, {"float8e4m3fnuz", -1}, {"float8e5m2", -1},
-	{"float8e5m2fnuz", -1}, {"uint4", -1}, {"int4", -1}, {"float4e2m1", -1}, {"float8e8m0", -1},
-	{"uint2", -1}, {"int2", -1}, {"float6e2m3", -1}, {"float6e3m2", -1},
+static const struct { const char *name; int host;
+} types[] = {
+	{"none", -1},           {"float32", H_F32},   {"uint8", H_U8},        {"int8", H_I8},
+	{"uint16", H_U16},      {"int16", H_I16},     {"int32", H_I32},       {"int64", H_I64},
+	{"string", -1},         {"bool", H_BOOL},     {"float16", H_F16},     {"float64", H_F64},
+	{"uint32", H_U32},      {"uint64", H_U64},    {"complex64", -1},      {"complex128", -1},
+	{"bfloat16", H_BF16},   {"float8e4m3fn", -1}, {"float8e4m3fnuz", -1}, {"float8e5m2", -1},
+	{"float8e5m2fnuz", -1}, {"uint4", -1},        {"int4", -1},           {"float4e2m1", -1},
+	{"float8e8m0", -1},     {"uint2", -1},        {"int2", -1},           {"float6e2m3", -1},
+	{"float6e3m2", -1},
 };
 enum { N_TYPES = sizeof types / sizeof *types };
 
@@ -110,7 +113,8 @@ int64_t external_size(const char *folder, const char *location)
 	return size;
 }
 
-static void *read_external(Arena *a, const char *folder, const Onnx__Tensor *p, size_t size, char *err, size_t nerr)
+static void *read_external(Arena *a, const char *folder, const Onnx__Tensor *p, size_t size, char *err,
+			   size_t nerr)
 {
 	const char *location = external_location(p);
 	uint64_t offset = 0, length = size;
@@ -127,7 +131,8 @@ static void *read_external(Arena *a, const char *folder, const Onnx__Tensor *p, 
 		return 0;
 	}
 	if (!is_plain_relative(location)) {
-		snprintf(err, nerr, "external data: \"%.80s\" is not a plain path inside the model's folder", location);
+		snprintf(err, nerr, "external data: \"%.80s\" is not a plain path inside the model's folder",
+			 location);
 		return 0;
 	}
 	if (length != size) {
@@ -146,8 +151,10 @@ static void *read_external(Arena *a, const char *folder, const Onnx__Tensor *p, 
 	if (fstat(fd, &st) || !S_ISREG(st.st_mode))
 		snprintf(err, nerr, "external data \"%.80s\" is not a plain file", location);
 	else if (offset > (uint64_t)st.st_size || size > (uint64_t)st.st_size - offset)
-		snprintf(err, nerr, "external data \"%.80s\" has %lld bytes; bytes %llu to %llu are asked for", location,
-			 (long long)st.st_size, (unsigned long long)offset, (unsigned long long)(offset + size));
+		snprintf(err, nerr,
+			 "external data \"%.80s\" has %lld bytes; bytes %llu to %llu are asked for", location,
+			 (long long)st.st_size, (unsigned long long)offset,
+			 (unsigned long long)(offset + size));
 	else if (!(bytes = read_range(fd, offset, size, a)))
 		snprintf(err, nerr, "external data \"%.80s\" cannot be read", location);
 	close(fd);
@@ -178,8 +185,8 @@ static void *narrowed(Arena *a, const char *from, size_t n, size_t wide, size_t 
 	return to;
 }
 
-static const void *read_elements(Arena *a, const char *folder, const Onnx__Tensor *p, const Tensor *t, char *err,
-				 size_t nerr)
+static const void *read_elements(Arena *a, const char *folder, const Onnx__Tensor *p, const Tensor *t,
+				 char *err, size_t nerr)
 {
 	size_t count = (size_t)t->count, size = count * host_size(t->type), n, wide;
 	const void *typed = typed_array(p, t->type, &n, &wide);
@@ -192,7 +199,8 @@ static const void *read_elements(Arena *a, const char *folder, const Onnx__Tenso
 	if (!n && p->raw_data.len == size)
 		return size ? p->raw_data.data : arena_alloc(a, 1);
 	if (!n) {
-		snprintf(err, nerr, "type and dimensions need %zu bytes, the file holds %zu", size, p->raw_data.len);
+		snprintf(err, nerr, "type and dimensions need %zu bytes, the file holds %zu", size,
+			 p->raw_data.len);
 		return 0;
 	}
 	if (n != count) {
@@ -223,7 +231,8 @@ const Tensor *weight_read(Arena *a, const char *folder, const Onnx__Tensor *p, c
 		if (t->dim[i] < 0 || t->dim[i] > INT32_MAX
 		    || __builtin_mul_overflow(t->count, t->dim[i], &t->count)
 		    || t->count > INT64_MAX / (int64_t)host_size(t->type)) {
-			snprintf(err, nerr, "dimension %d is %lld: the size overflows", i, (long long)t->dim[i]);
+			snprintf(err, nerr, "dimension %d is %lld: the size overflows", i,
+				 (long long)t->dim[i]);
 			return 0;
 		}
 	}

@@ -1,5 +1,5 @@
-/* wire.c: is a file's protobuf encoding sound?  protobuf-c unpacks nested messages by recursion, so nesting is
- * checked before, with a stack of our own.  Singular messages that come twice would be merged, which takes
+/* wire.c: is a file's protobuf encoding sound?  protobuf-c unpacks nested messages by recursion, so nesting
+ * is checked before, with a stack of our own.  Singular messages that come twice would be merged, which takes
  * time quadratic in the file's size; no exporter writes them, so they are refused. */
 #include "onnx/model.h"
 
@@ -48,7 +48,8 @@ static bool field_size(const uint8_t **p, const uint8_t *end, unsigned wire, uin
 	return *n <= (uint64_t)(end - at);
 }
 
-bool wire_check(const ProtobufCMessageDescriptor *type, const uint8_t *bytes, size_t n, char *err, size_t nerr)
+bool wire_check(const ProtobufCMessageDescriptor *type, const uint8_t *bytes, size_t n, char *err,
+		size_t nerr)
 {
 	Frame stack[MAX_NESTING];
 	int depth = 0;
@@ -64,7 +65,8 @@ bool wire_check(const ProtobufCMessageDescriptor *type, const uint8_t *bytes, si
 		const uint8_t *start = p;
 		if (!read_varint(&p, f->end, &tag) || tag >> 3 == 0 || tag > UINT32_MAX
 		    || !field_size(&p, f->end, tag & 7, &size)) {
-			snprintf(err, nerr, "damaged or truncated at byte %zu of %zu", (size_t)(start - bytes), n);
+			snprintf(err, nerr, "damaged or truncated at byte %zu of %zu",
+				 (size_t)(start - bytes), n);
 			return false;
 		}
 		const ProtobufCFieldDescriptor *field =
@@ -75,8 +77,8 @@ bool wire_check(const ProtobufCMessageDescriptor *type, const uint8_t *bytes, si
 		}
 		if (field->label != PROTOBUF_C_LABEL_REPEATED && field->id < 64) {
 			if (f->seen >> field->id & 1) {
-				snprintf(err, nerr, "%s.%s comes twice (byte %zu)", f->type->short_name, field->name,
-					 (size_t)(start - bytes));
+				snprintf(err, nerr, "%s.%s comes twice (byte %zu)", f->type->short_name,
+					 field->name, (size_t)(start - bytes));
 				return false;
 			}
 			f->seen |= (uint64_t)1 << field->id;
