@@ -5,10 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const struct { const char *name; size_t size; } host_info[] = {
-	[H_F32] = {"float32", 4}, [H_F64] = {"float64", 8}, [H_F16] = {"float16", 2}, [H_BF16] = {"bfloat16", 2},
-	[H_I8] = {"int8", 1}, [H_I16] = {"int16", 2}, [H_I32] = {"int32", 4}, [H_I64] = {"int64", 8},
-	[H_U8] = {"uint8", 1}, [H_U16] = {"uint16", 2}, [H_U32] = {"uint32", 4}, [H_U64] = {"uint64", 8},
+static const struct { const char *name; size_t size;
+} host_info[] = {
+	[H_F32] = {"float32", 4},   [H_F64] = {"float64", 8}, [H_F16] = {"float16", 2},
+	[H_BF16] = {"bfloat16", 2}, [H_I8] = {"int8", 1},     [H_I16] = {"int16", 2},
+	[H_I32] = {"int32", 4},     [H_I64] = {"int64", 8},   [H_U8] = {"uint8", 1},
+	[H_U16] = {"uint16", 2},    [H_U32] = {"uint32", 4},  [H_U64] = {"uint64", 8},
 	[H_BOOL] = {"bool", 1},
 };
 
