@@ -298,8 +298,7 @@ static Module *choose(const Job *j, Diag *d)
 	 * told. */
 	bool time_seen;
 	Module *m = walk(j, best < 0 ? 0 : j->symbol[best], &time_seen, d);
-	if (m)
-		note_ones(j, best, d);
+	note_ones(j, best, d);          /* of a model that is refused this may be the cause */
 	return m;
 }
 
