@@ -37,6 +37,8 @@ typedef struct Node {           /* a value of a function, or a result a function
 	int n_linear, n_addend, n_squash, n_arith, n_softmax, n_other;  /* uses, by what they ask */
 	int n_link;             /* links at either end */
 	bool state, port_in, port_out, arith_def, softmax_def, odd_def;
+	bool deep;              /* what a function sees relative to its size (root, logarithm, divisor), or sums
+	                         * into that: small numbers count, so it has 32 bits */
 	double limit;           /* greatest magnitude any of the squashing uses can tell apart */
 	Data *table;            /* gathered from this table only */
 	int bits;               /* 0: free until a link asks */
@@ -103,7 +105,7 @@ const Quant *narrow_quant(Quantizer *q, int n); /* as an operand of linear or ma
 const Quant *value_quant(Quantizer *q, Func *f, const Val *v);  /* 0: not a value of this pass */
 int width(int asked, int otherwise);            /* an option's bits, or its default */
 const char *name_with_bits(Quantizer *q, const char *name, int bits);   /* h, 8: h8; h1, 8: h1_8 */
-enum { DEFAULT_BITS = 8, WIDE_BITS = 16 };
+enum { DEFAULT_BITS = 8, WIDE_BITS = 16, DEEP_BITS = 32 };
 
 /* quantize_data.c: each datum in the forms its uses ask for */
 Val *data_weights(Quantizer *q, Data *d, bool rows);            /* its own scales; made once */

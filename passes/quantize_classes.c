@@ -5,11 +5,12 @@
 
 const uint8_t op_role[N_OPS] = {
 	[O_linear] = R_LINEAR, [O_conv] = R_LINEAR, [O_matmul] = R_MATMUL, [O_softmax] = R_SOFTMAX, [O_logsoftmax] = R_SOFTMAX,
-	[O_add] = R_ARITH, [O_sub] = R_ARITH, [O_mul] = R_ARITH, [O_neg] = R_ARITH, [O_abs] = R_ARITH,
+	[O_add] = R_ARITH, [O_sub] = R_ARITH, [O_mul] = R_ARITH, [O_div] = R_ARITH, [O_neg] = R_ARITH, [O_abs] = R_ARITH,
 	[O_relu] = R_ARITH, [O_affine] = R_ARITH, [O_leakyrelu] = R_ARITH, [O_thresholdedrelu] = R_ARITH,
 	[O_clip] = R_ARITH,
 	[O_sigmoid] = R_TABLE, [O_tanh] = R_TABLE, [O_hardsigmoid] = R_TABLE, [O_elu] = R_TABLE,
 	[O_softsign] = R_TABLE, [O_softplus] = R_TABLE, [O_scaledtanh] = R_TABLE,
+	[O_exp] = R_TABLE, [O_log] = R_TABLE, [O_sqrt] = R_TABLE, [O_pow] = R_TABLE, [O_erf] = R_TABLE, [O_floor] = R_TABLE,
 	[O_where] = R_PICK, [O_min] = R_PICK, [O_max] = R_PICK,
 	[O_eq] = R_COMPARE, [O_less] = R_COMPARE, [O_lesseq] = R_COMPARE,
 	[O_argmax] = R_COMPARE,
@@ -274,6 +275,45 @@ static void state_facts(Quantizer *q)
 	}
 }
 
+/* ---- deep values ------------------------------------------------------------------------------------- */
+
+static bool asks_deep(const Op *o, int operand)
+{
+	return ((o->kind == O_sqrt || o->kind == O_log || o->kind == O_pow) && operand == 0) ||
+	       (o->kind == O_div && operand == 1);
+}
+
+/* Sums hand on what they are asked. */
+static bool is_sum(const Op *o)
+{
+	return o->kind == O_add || o->kind == O_sub || o->kind == O_affine || o->kind == O_reducesum ||
+	       o->kind == O_reducemean || o->kind == O_max || o->kind == O_clip || o->kind == O_sqrt;
+}
+
+/* Only what element-wise ops and reductions make and read may be so wide. */
+static bool may_be_deep(const Node *c)
+{
+	return !c->deep && !c->n_linear && !c->n_addend && !c->n_softmax && !c->n_squash && !c->n_link && !c->state &&
+	       !c->port_in && !c->port_out && !c->softmax_def && !c->table && c->arith_def;
+}
+
+static void deepen(Quantizer *q)
+{
+	for (bool more = true; more;) {
+		more = false;
+		for (int i = 0; i < q->nfunc; i++)
+			each_op(o, &q->func[i]->body)
+				for (int k = 0; k < o->nin; k++) {
+					int n = node_of(q, q->func[i], o->in[k]);
+					int out = o->nout ? node_of(q, q->func[i], o->out[0]) : -1;
+					bool sum = is_sum(o) && out >= 0 && q->node[class_of(q, out)].deep;
+					if (n < 0 || !(asks_deep(o, k) || sum) || !may_be_deep(&q->node[class_of(q, n)]))
+						continue;
+					q->node[class_of(q, n)].deep = more = true;
+				}
+	}
+}
+
 /* ---- building ---------------------------------------------------------------------------------------- */
 
 static void number(Quantizer *q)
@@ -339,4 +379,5 @@ void classes_build(Quantizer *q)
 	for (int i = 0; i < q->nfunc; i++)
 		func_facts(q, q->func[i], q->func[i] == main);
 	state_facts(q);
+	deepen(q);
 }

@@ -102,6 +102,8 @@ static int wanted_bits(const Quantizer *q, const Node *c)
 	bool mixed = c->n_arith || c->n_squash;
 	if (c->ruled)
 		return c->bits;
+	if (c->deep)
+		return DEEP_BITS;
 	if (c->state)
 		return mixed ? width(q->opt->state, WIDE_BITS) : act;
 	if (c->port_in)

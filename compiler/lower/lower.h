@@ -132,6 +132,8 @@ void map_flush(Frame *fr);
 bool map_pending(const Frame *fr, const Val *v);        /* is v computed by the pending group? */
 /* ---- scalar.c: the arithmetic of one element-wise op on registers ---------------------------------------- */
 Num scalar_op(Frame *fr, const Op *o, Num *in, const Type *const *type);
+/* scalar_func.c: quotients, roots, exponentials, .. of fixed-point numbers; false: not one of them */
+bool scalar_function(Frame *fr, const Op *o, const Num *in, Num *y);
 
 /* ---- one function per family of ops ------------------------------------------------------------------------ */
 void lower_linear(Frame *fr, Op *o);                    /* linear.c */

@@ -294,7 +294,7 @@ static bool fixed(Frame *fr, const Op *o, Num *in, Num *y)
 		return true;
 	case O_eq: case O_less: case O_lesseq: *y = compare(fr, o, a, b); return true;
 	case O_where: *y = choose(fr, a.v, to_result(fr, b, t), to_result(fr, in[2], t)); return true;
-	default: return false;
+	default: return scalar_function(fr, o, in, y);
 	}
 }
 
