@@ -70,30 +70,26 @@ static bool only_squashed(const Node *c)
 
 /* ---- bits -------------------------------------------------------------------------------------------- */
 
+static void rule(Quantizer *q, int n, const char *in, const char *name)
+{
+	int bits = n >= 0 ? rule_bits(q, in, name) : 0;
+	if (bits)
+		q->node[class_of(q, n)].bits = bits, q->node[class_of(q, n)].ruled = true;
+}
+
+/* The user's patterns match names of values, and those of the model's inputs and outputs. */
 static void rules(Quantizer *q)
 {
+	Func *main = func_find(q->m, "main");
 	int i = 0;
-	for (const Port *p = q->m->in; p; p = p->next, i++) {
-		Func *main = func_find(q->m, "main");
-		int n = main && i < main->nparam ? node_of(q, main, main->param[i]) : -1;
-		int bits = n >= 0 ? rule_bits(q, "main", p->name) : 0;
-		if (bits)
-			q->node[class_of(q, n)].bits = bits, q->node[class_of(q, n)].ruled = true;
-	}
+	for (const Port *p = q->m->in; main && p && i < main->nparam; p = p->next, i++)
+		rule(q, node_of(q, main, main->param[i]), "main", p->name);
 	i = 0;
-	for (const Port *p = q->m->out; p; p = p->next, i++) {
-		Func *main = func_find(q->m, "main");
-		int n = main && i < main->nret ? ret_node(q, main, i) : -1;
-		int bits = n >= 0 ? rule_bits(q, "main", p->name) : 0;
-		if (bits)
-			q->node[class_of(q, n)].bits = bits, q->node[class_of(q, n)].ruled = true;
-	}
-	for (int n = 0; n < q->n; n++) {
-		const Node *x = &q->node[n];
-		int bits = x->val ? rule_bits(q, x->func->name, x->val->name) : 0;
-		if (bits)
-			q->node[class_of(q, n)].bits = bits, q->node[class_of(q, n)].ruled = true;
-	}
+	for (const Port *p = q->m->out; main && p && i < main->nret; p = p->next, i++)
+		rule(q, ret_node(q, main, i), "main", p->name);
+	for (int n = 0; n < q->n; n++)
+		if (q->node[n].val)
+			rule(q, n, q->node[n].func->name, q->node[n].val->name);
 }
 
 static int wanted_bits(const Quantizer *q, const Node *c)
