@@ -28,7 +28,7 @@ int operand_time(const Stream *s, const Val *v);
 int axis_through(const Op *o, int k, int a, int32_t steps);
 /* The time of o's only result from its operands'.  For scan see stream.c. */
 int result_time(const Stream *s, const Op *o);
-bool is_last_step(const Op *o, int a, int32_t steps);   /* slice or gather of just the last step of axis a */
+bool is_slice_along(const Op *o, int a);
 
 /* stream_step.c: @step, one step of @main. */
 Func *build_step(const Stream *s);

@@ -71,26 +71,21 @@ static bool index_is_last(int64_t i, int32_t steps)
 	return i == -1 || (steps != DIM_T && i == steps - 1);
 }
 
-bool is_last_step(const Op *o, int a, int32_t steps)
+bool is_slice_along(const Op *o, int a)
 {
-	if (o->kind == O_slice)
-		return axis_attr(o, "axis", 0, rank_of(o, 0)) == a && o->out[0]->type->dim[a] == 1
-		       && index_is_last(attr_int(o, "at", 0), steps);
-	if (o->kind != O_gather || axis_attr(o, "axis", 0, rank_of(o, 0)) != a)
-		return false;
-	const Data *index = o->in[1]->data;
-	return index && index->type->elem == E_i32 && index->size == 4
-	       && index_is_last(*(const int32_t *)index->bytes, steps);
+	return o->kind == O_slice && axis_attr(o, "axis", 0, rank_of(o, 0)) == a;
 }
 
+/* Along the time axis: just the last step, or all of them in order. */
 static int through_slice(const Op *o, int a, int32_t steps)
 {
-	if (axis_attr(o, "axis", 0, rank_of(o, 0)) != a)
+	if (!is_slice_along(o, a))
 		return a;
-	if (is_last_step(o, a, steps))
+	int64_t at = attr_int(o, "at", 0);
+	int32_t n = o->out[0]->type->dim[a];
+	if (n == 1 && index_is_last(at, steps))
 		return LAST;
-	bool all = attr_int(o, "at", 0) == 0 && attr_int(o, "step", 1) == 1 && o->out[0]->type->dim[a] == steps;
-	return all ? a : WHOLE;
+	return at == 0 && attr_int(o, "step", 1) == 1 && n == steps ? a : WHOLE;
 }
 
 static int through_gather(const Op *o, int k, int a, int32_t steps)
@@ -98,8 +93,11 @@ static int through_gather(const Op *o, int k, int a, int32_t steps)
 	int axis = axis_attr(o, "axis", 0, rank_of(o, 0));
 	if (k == 1)
 		return axis + a;
-	if (a == axis)
-		return is_last_step(o, a, steps) ? LAST : WHOLE;
+	if (a == axis) {
+		const Data *index = o->in[1]->data;
+		bool last = index && index->size == 4 && index_is_last(*(const int32_t *)index->bytes, steps);
+		return last ? LAST : WHOLE;
+	}
 	return a < axis ? a : a + rank_of(o, 1) - 1;
 }
 

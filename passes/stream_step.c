@@ -88,6 +88,12 @@ static Data *unless_zeros(Data *d)
 	return 0;
 }
 
+/* Does state i of the scan's function come from the step itself, and go on with it? */
+static bool is_passed(const Op *o, int i)
+{
+	return i < attr_int(o, "init", 0) && !o->in[attr_int(o, "seq", 0) + i]->data;
+}
+
 /* Parameters and states of o's callee as values of @step, by id. */
 static Val **enter(Builder *b, const Op *o)
 {
@@ -100,6 +106,10 @@ static Val **enter(Builder *b, const Op *o)
 		map[g->param[i]->id] = i < nseq ? shaped(b, o, v, 0, g->param[i]->type) : v;
 	}
 	for (int i = 0; i < g->nstate; i++) {
+		if (is_passed(o, i)) {
+			map[g->state[i]->id] = shaped(b, o, mapped(b->map, o->in[nseq + i]), 0, g->state[i]->type);
+			continue;
+		}
 		Data *init = i < ninit ? o->in[nseq + i]->data : g->init[i];
 		const char *name = arena_printf(m->arena, "%s_%s", g->name, g->state[i]->name);
 		map[g->state[i]->id] = func_state(m, b->f, name, g->state[i]->type, unless_zeros(init));
@@ -134,8 +144,10 @@ static void inline_scan(Builder *b, const Op *o)
 			map[p->out[i]->id] = copy_out(b, c, p->out[i], g->name, p->out[i]->type);
 	}
 	for (int i = 0; i < g->nstate; i++) {
-		b->next[b->nnext++] = map[g->state[i]->id];
-		b->next[b->nnext++] = after(g, map, g->state[i]);
+		if (!is_passed(o, i)) {
+			b->next[b->nnext++] = map[g->state[i]->id];
+			b->next[b->nnext++] = after(g, map, g->state[i]);
+		}
 		if (i < ninit)
 			b->map[o->out[g->nret + i]->id] = after(g, map, g->state[i]);
 	}
@@ -150,13 +162,17 @@ static void add_op(Builder *b, const Op *o)
 		inline_scan(b, o);
 		return;
 	}
+	if (o->kind == O_next) {
+		for (int i = 0; i < o->nin; i++)
+			b->next[b->nnext++] = mapped(b->map, o->in[i]);
+		return;
+	}
 	if (o->nout == 1) {
 		int time = operand_time(s, o->nin ? o->in[0] : 0);
 		const Val *r = o->out[0];
 		const Type *t = step_type(s, r);
-		bool all = time >= 0 && o->kind == O_slice && mapped(b->map, o->in[0])->type == t;
-		if (o->kind == O_reshape || all || (time >= 0 && s->time[r->id] == LAST)) {
-			/* all steps, or the last one: of one step that is the step itself */
+		if (o->kind == O_reshape || (time >= 0 && (is_slice_along(o, time) || s->time[r->id] == LAST))) {
+			/* the last step, or all steps: of one step that is the step itself */
 			b->map[r->id] = shaped(b, o, mapped(b->map, o->in[0]), r->name, t);
 			return;
 		}
@@ -168,7 +184,7 @@ static void add_op(Builder *b, const Op *o)
 
 static int count_states(const Stream *s)
 {
-	int n = 0;
+	int n = s->main->nstate;
 	for (const Op *o = s->main->body.first; o; o = o->next)
 		if (o->kind == O_scan && scan_streams(s, o))
 			n += o->callee->nstate;
@@ -184,6 +200,10 @@ Func *build_step(const Stream *s)
 	for (int i = 0; i < s->main->nparam; i++) {
 		const Val *p = s->main->param[i];
 		b.map[p->id] = func_param(s->m, b.f, p->name, step_type(s, p));
+	}
+	for (int i = 0; i < s->main->nstate; i++) {
+		const Val *v = s->main->state[i];
+		b.map[v->id] = func_state(s->m, b.f, v->name, v->type, s->main->init[i]);
 	}
 	const Op *o = s->main->body.first;
 	for (; o && o->kind != O_ret; o = o->next)

@@ -154,9 +154,11 @@ static Val *make_reshape(Net *g, Val *v)
 static Val *make_slice(Net *g, Val *v)
 {
 	int32_t dim[MAX_RANK];
-	int axis = draw(v->type->rank), at = -1, n = 1;
+	int axis = draw(v->type->rank), at = -1, n = 1, step = 1;
 	memcpy(dim, v->type->dim, sizeof dim);
-	if (dim[axis] > 0 && !one_in(3)) {
+	if (dim[axis] > 0 && one_in(4)) {                       /* the other way round */
+		n = dim[axis], at = n - 1, step = -1;
+	} else if (dim[axis] > 0 && !one_in(3)) {
 		at = draw(dim[axis]);
 		n = 1 + draw(dim[axis] - at);
 	}
@@ -164,7 +166,23 @@ static Val *make_slice(Net *g, Val *v)
 	Val *s = shaped(g, O_slice, v, v->type->rank, dim);
 	attr_set_int(g->m, s->def, "axis", axis);
 	attr_set_int(g->m, s->def, "at", at);
+	if (step != 1)
+		attr_set_int(g->m, s->def, "step", step);
 	return s;
+}
+
+/* A constant, or an axis of size 1 of v, spread out; the constant perhaps over T. */
+static Val *make_expand(Net *g, Val *v)
+{
+	int32_t dim[MAX_RANK];
+	int n = v->type->rank, axis = draw(n);
+	memcpy(dim, v->type->dim, sizeof dim);
+	if (dim[axis] == 1) {
+		dim[axis] = 2;
+		return shaped(g, O_expand, v, n, dim);
+	}
+	int32_t size = dim[n - 1];
+	return size > 0 ? shaped(g, O_expand, constant(g, 1, &size), n, dim) : 0;
 }
 
 static Val *make_gather(Net *g, Val *v)
@@ -217,7 +235,7 @@ static Val *make_value(Net *g)
 	case 5: return make_transpose(g, v);
 	case 6: return make_reshape(g, v);
 	case 7: return one_in(2) ? make_slice(g, v) : make_gather(g, v);
-	case 8: return make_concat(g, v);
+	case 8: return one_in(3) ? make_expand(g, v) : make_concat(g, v);
 	default: return make_layer(g, v);
 	}
 }
