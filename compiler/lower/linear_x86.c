@@ -80,6 +80,8 @@ static Func *kernel8(Syms *s, const Linear *n)
 		return define(s, "ROWAT", "row_at8", false) && define(s, "ROWSTEP", "row_step8", false) ? get(s, "linear_c8", false) : 0;
 	if (vnni(s->l))
 		sym_text(s, "CORR", correction(s->l, n));
+	else if (!define(s, "NEGFN", "negative_sum", false))
+		return 0;
 	return define(s, "CELLFN", "cells8", true) ? get(s, "linear_c8", true) : 0;
 }
 
