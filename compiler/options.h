@@ -16,6 +16,7 @@ typedef struct Options {
 	int nset;
 	const char **state_in, **state_out;     /* --state IN=OUT: state inputs and the outputs they carry on from */
 	int nstate;
+	bool all_states;                /* --state auto: those that names pair, too */
 	const char *name;               /* --name: C prefix; 0: from the file's name */
 	/* numbers */
 	bool integer;                   /* --precision int; false: f32 */
@@ -27,6 +28,7 @@ typedef struct Options {
 	const char *calib;              /* --calib */
 	/* target and execution */
 	const char *target, *cpu;       /* LLVM triple and CPU; 0: this machine's kind */
+	uint32_t least_state, least_scratch, least_scratch_step;        /* bytes that lower and plan give at least */
 	const char *exec;               /* --exec interp|jit|c; 0: jit, or interp without LLVM */
 	const char *body;               /* --body: force one instruction set; 0: best here */
 	/* passes */

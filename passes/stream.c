@@ -5,6 +5,9 @@
  * axis, and scans that go backwards or do not start from constants.  Taking the last step of a sequence is
  * fine: what follows from it is worked out at every step, and the last one counts.
  *
+ * States of @main (its state inputs, paired with outputs) become @step's where there is just one step; else @main
+ * stays as it is.
+ *
  * A fixed number of steps above one becomes T: a network that works step by step takes any number. */
 #include "passes/passes.h"
 #include "passes/stream.h"
@@ -95,6 +98,8 @@ static bool find_input_axes(Stream *s)
 		if (s->steps == 1)
 			*time = LAST;
 	}
+	for (int i = 0; i < s->main->nstate; i++)
+		s->time[s->main->state[i]->id] = LAST;
 	return true;
 }
 
@@ -127,7 +132,7 @@ static bool time_scan(Stream *s, const Op *o)
 	for (int i = 0; i < o->nin; i++) {
 		if (i < nseq && s->steps != 1 && operand_time(s, o->in[i]) != list_at(o, "axis", i))
 			return refuse(s, o, "steps along another axis than time");
-		if (i >= nseq && i < nseq + ninit && !o->in[i]->data)
+		if (i >= nseq && i < nseq + ninit && !o->in[i]->data && s->steps != 1)
 			return refuse(s, o, "starts from a state that is not constant");
 		if (i >= nseq + ninit && operand_time(s, o->in[i]) != CONSTANT)
 			return refuse(s, o, "has weights or lengths that are not constant");
@@ -143,6 +148,8 @@ static bool check_op(Stream *s, const Op *o)
 {
 	if (o->kind == O_scan)
 		return scan_streams(s, o) ? time_scan(s, o) : inner_scan(s, o);
+	if (o->kind == O_next)
+		return true;
 	if (o->kind == O_ret) {
 		for (int i = 0; i < o->nin; i++)
 			if (operand_time(s, o->in[i]) == CONSTANT)
@@ -214,6 +221,7 @@ static void rewrite_main(Stream *s, Func *step)
 	}
 	free_length(s, out);
 	f->body = (Block){0};
+	f->nstate = 0;          /* they are @step's */
 	Op *scan = op_new(m, &f->body, O_scan, nin, f->param);
 	scan->callee = step;
 	attr_set_int(m, scan, "seq", nin);
@@ -230,11 +238,11 @@ static void rewrite_main(Stream *s, Func *step)
 bool pass_stream(Module *m, const Options *opt, Diag *d)
 {
 	Stream s = {.m = m, .main = func_find(m, "main")};
-	if (!s.main || s.main->nstate || func_find(m, "step") || !s.main->nparam)
+	if (!s.main || func_find(m, "step") || !s.main->nparam)
 		return true;
 	pass_dce(m, opt, d);            /* what nobody needs shall not stand in the way */
 	s.steps = find_steps(s.main);
-	if (s.steps <= 0 && s.steps != DIM_T)
+	if ((s.steps <= 0 && s.steps != DIM_T) || (s.main->nstate && s.steps != 1))
 		return true;
 	s.time = NEWN(m->arena, int, s.main->nval);
 	if (analyse(&s))

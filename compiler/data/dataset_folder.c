@@ -28,15 +28,18 @@ static int port_of(const Port *ports, const Tensor *t, int k)
 	return port_at(ports, k) ? k : -1;
 }
 
-/* Inputs that --set binds are no ports: numbers alone would not say which is which. */
-static bool is_bound(const Options *opt, const Tensor *t, const char *file, Diag *d)
+/* Inputs that --set or --state binds are no ports: numbers alone would not say which is which. */
+static bool is_bound(const Options *opt, const Port *ports, const Tensor *t, const char *file, Diag *d)
 {
-	if (opt->nset && (!t->name || !*t->name))
-		diag_error(d, "%s: has no name; with --set it must say which input it is", file);
+	if ((opt->nset || opt->nstate || opt->all_states) && (!t->name || !*t->name))
+		diag_error(d, "%s: has no name; with --set and --state it must say which it is", file);
+	for (; ports && t->name; ports = ports->next)
+		if (!strcmp(t->name, ports->name))
+			return false;
 	for (int i = 0; i < opt->nset; i++)
 		if (t->name && !strcmp(t->name, opt->set_name[i]))
 			return true;
-	return false;
+	return opt->nstate || opt->all_states;
 }
 
 /* Read `kind`_0.pb, _1.pb, ... into place[]; files without a port are passed over. */
@@ -49,7 +52,7 @@ static bool read_files(const char *path, const char *kind, const Port *ports, co
 			break;
 		}
 		Tensor *t = read_tensor_pb(file, d);
-		bool bound = t && !strcmp(kind, "input") && is_bound(opt, t, file, d);
+		bool bound = t && is_bound(opt, ports, t, file, d);
 		free(file);
 		if (!t)
 			return false;

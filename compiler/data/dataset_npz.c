@@ -217,7 +217,6 @@ static bool take_labels(Dataset *s, const Arrays *a, Diag *d)
 
 bool dataset_from_npz(Dataset *s, const char *path, const Module *m, const int *pair, Diag *d)
 {
-	(void)m;
 	Arrays a = {.path = path};
 	if (!npz_read(path, &a.z, d))
 		return false;
@@ -228,6 +227,8 @@ bool dataset_from_npz(Dataset *s, const char *path, const Module *m, const int *
 	bool good = match(s, &a, pair, d), all_whole = true;
 	for (int i = 0; i < s->nin; i++)
 		all_whole = all_whole && (a.whole[i] || !a.array[i]);
+	const Func *main = func_find(m, "main");
+	a.any_state |= main && main->nstate;
 	if (good)
 		good = all_whole ? take_whole(s, &a, d) : take_samples(s, &a, d);
 	bool each_alone = !all_whole && (has_time(s) || !a.any_state);

@@ -1,5 +1,6 @@
 /* states.c: pair state inputs with the outputs they carry on from; the rule is in states.h. */
 #include "data/states.h"
+#include "passes/states.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -75,6 +76,8 @@ static bool asked_pairs(const Module *m, const Options *opt, int *pair, Diag *d)
 		int a, b;
 		const char *in_name = opt->state_in[i], *out_name = opt->state_out[i];
 		const Port *in = find_port(m->in, in_name, &a), *out = find_port(m->out, out_name, &b);
+		if (!in && !out)
+			continue;       /* a state already: see states_of */
 		if (!in || !out)
 			diag_error(d, "--state %s=%s: the model has no %s '%s'", in_name, out_name, in ? "output" : "input",
 			           in ? out_name : in_name);
@@ -84,6 +87,32 @@ static bool asked_pairs(const Module *m, const Options *opt, int *pair, Diag *d)
 			pair[a] = b;
 	}
 	return !diag_errors(d);
+}
+
+/* A name that neither side has was meant to be one of them. */
+static bool check_names(const Module *m, const Options *opt, Diag *d)
+{
+	int at;
+	for (int i = 0; i < opt->nstate; i++)
+		if (!find_port(m->in, opt->state_in[i], &at) && !find_port(m->out, opt->state_out[i], &at))
+			diag_error(d, "--state %s=%s: the model has no such input and output", opt->state_in[i],
+			           opt->state_out[i]);
+	return !diag_errors(d);
+}
+
+bool states_of(Module *m, const Options *opt, Diag *d)
+{
+	if (!opt->nstate && !opt->all_states)
+		return true;
+	int n = nports(m->in), *pair = calloc((size_t)n + 1, sizeof *pair);
+	for (int i = 0; pair && i < n; i++)
+		pair[i] = -1;
+	bool good = pair && check_names(m, opt, d);
+	if (good)
+		good = opt->all_states ? state_pairs(m, opt, pair, d) : asked_pairs(m, opt, pair, d);
+	good = good && states_bind(m, pair, d);
+	free(pair);
+	return good;
 }
 
 bool state_pairs(const Module *m, const Options *opt, int *pair, Diag *d)

@@ -13,6 +13,8 @@
 
 /* pair[i]: the output that input i carries on from, or -1.  false when a --state does not fit. */
 bool state_pairs(const Module *m, const Options *opt, int *pair, Diag *d);
+/* The pairs that --state asks for become states of @main. */
+bool states_of(Module *m, const Options *opt, Diag *d);
 int nports(const Port *p);
 
 #endif

@@ -1,4 +1,5 @@
 /* model.c: read a model; the suffix says how. */
+#include "data/states.h"
 #include "driver/driver.h"
 #include "onnx/onnx.h"
 #include "util/file.h"
@@ -43,6 +44,14 @@ static const struct {
 	{".ir", read_ir},
 };
 
+static Module *with_states(Module *m, const Options *opt, Diag *d)
+{
+	if (!m || states_of(m, opt, d))
+		return m;
+	module_free(m);
+	return 0;
+}
+
 Module *model_read(const char *path, const Options *opt, Diag *d)
 {
 	const char *suffix = strcmp(path, "-") ? path_suffix(path) : ".ir";
@@ -52,7 +61,7 @@ Module *model_read(const char *path, const Options *opt, Diag *d)
 	}
 	for (size_t i = 0; i < sizeof readers / sizeof *readers; i++)
 		if (!strcmp(suffix, readers[i].suffix))
-			return readers[i].read(path, opt, d);
+			return with_states(readers[i].read(path, opt, d), opt, d);
 	diag_error(d, "%s: cannot tell what it is; models are .onnx or .ir files", path);
 	return 0;
 }

@@ -156,6 +156,8 @@ static bool set_state(Command *c, void *field, const char *text)
 {
 	(void)field;
 	const char *out;
+	if (!strcmp(text, "auto"))
+		return c->opt.all_states = true;
 	char *in = before_equals(text, &out);
 	if (!in)
 		return false;
