@@ -89,6 +89,10 @@ static double best_sign_scale(const float *x, size_t n, bool real)
 	return mean - below < 2 * below - mean ? below : 2 * below;
 }
 
+/* Weight decay leaves layers behind whose weights are all but 0.  A sum on a grid that fine could not hold anything
+ * else that is added to it. */
+static const double FINEST_WEIGHT = 0x1p-40;
+
 static void choose_scales(const float *x, size_t rows, size_t n, WeightRule rule, float *scale)
 {
 	double most = 0;
@@ -98,7 +102,7 @@ static void choose_scales(const float *x, size_t rows, size_t n, WeightRule rule
 		scale[i] = (float)s;
 		most = fmax(most, s);
 	}
-	float finest = (float)(most > 0 ? ldexp(most, -FINEST_ROW) : ldexp(1, 1 - rule.bits));
+	float finest = (float)fmax(most > 0 ? ldexp(most, -FINEST_ROW) : ldexp(1, 1 - rule.bits), FINEST_WEIGHT);
 	for (size_t i = 0; i < rows; i++)
 		scale[i] = scale[i] < finest ? finest : scale[i];
 }

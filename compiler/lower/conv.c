@@ -248,7 +248,7 @@ static bool choose_kernel(Frame *fr, Conv *c)
 		}
 		Linear n;
 		if (!linear_init(&n, o, ident(fr->l->m->arena, W->data->name)) || n.bshift) {
-			e_fail(fr, o, "the scale of the third operand is not that of the products");
+			e_fail(fr, o, "the third operand's scale does not fit that of the products");
 			return false;
 		}
 		c->f = c->groups > 1 ? group_kernel(fr, c, &n, &c->W) : linear_kernel(fr, &n, &c->W, &c->padded);

@@ -237,7 +237,7 @@ bool linear_init(Linear *n, const Op *o, const char *name)
 		return false;
 	n->bound = accumulator_bound(n);
 	n->wide = n->bound >= 2147483648.0 || (b && b->type->elem == E_i64);
-	return true;
+	return n->bound < 0x1p62;
 }
 
 void lower_linear(Frame *fr, Op *o)
@@ -258,7 +258,7 @@ void lower_linear(Frame *fr, Op *o)
 		}
 		Linear n;
 		if (!linear_init(&n, o, ident(fr->l->m->arena, W->data->name))) {
-			e_fail(fr, o, "the scale of the third operand is not that of the products");
+			e_fail(fr, o, "the third operand's scale does not fit that of the products");
 			return;
 		}
 		c.f = linear_kernel(fr, &n, &c.W, &c.padded);

@@ -18,7 +18,7 @@ typedef struct {
 
 void linear_of_values(Frame *fr, Op *o);                /* matmul.c: computed weights */
 int64_t data_int(const Data *d, int64_t i);             /* element i of integer data */
-/* From an op with integer operands x, W and perhaps a bias; false when the bias's scale does not fit. */
+/* From an op with integer operands x, W and perhaps a bias; false when the bias's scale does not fit, or 64 bits do not suffice. */
 bool linear_init(Linear *n, const Op *o, const char *name);
 Func *linear_kernel_f32(Frame *fr, int64_t M, int64_t K);
 Val *linear_zero_bias(Frame *fr, Elem e, int32_t M);    /* for an op that has none */
