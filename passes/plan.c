@@ -222,10 +222,11 @@ static bool plan_func(Planner *p, Func *f)
 }
 
 /* Every entry function has the same scratch. */
-static void settle_entries(Planner *p)
+static void settle_entries(Planner *p, const Options *opt)
 {
 	Module *m = p->m;
-	m->scratch_size = 16;
+	m->scratch_size = opt->least_scratch > 16 ? opt->least_scratch : 16;
+	m->scratch_step = opt->least_scratch_step;
 	for (int i = 0; i < p->nplan; i++)
 		if (is_entry(p->plan[i].f)) {
 			if (p->plan[i].size > m->scratch_size)
@@ -258,7 +259,6 @@ static const Val *square(const Block *b)
 
 bool pass_plan(Module *m, const Options *opt, Diag *d)
 {
-	(void)opt;
 	if (m->planned)
 		return true;
 	Planner p = {.m = m, .d = d};
@@ -279,7 +279,7 @@ bool pass_plan(Module *m, const Options *opt, Diag *d)
 		ok = !v && plan_func(&p, p.plan[i].f);
 	}
 	if (ok) {
-		settle_entries(&p);
+		settle_entries(&p, opt);
 		m->planned = true;
 	}
 	free(p.plan);

@@ -30,6 +30,23 @@ static bool emit(const Command *c, const OutputForm *form, Module *m, Diag *d)
 	return output_write(form, m, &info, c->out, d);
 }
 
+/* C without --target is for any machine: row-major kernels, one body.  The object that the same options give has bodies for
+ * x86-64; state and scratch are as large as that one's, so that a program may link either. */
+static bool run_portable(const Command *c, Module *m, Diag *d)
+{
+	if (!passes_run(m, &c->opt, "quantize", d))
+		return false;
+	Module *object = module_clone(m);
+	Options opt = c->opt;
+	bool good = passes_run(object, &opt, 0, d);
+	opt.least_state = object->state_size;
+	opt.least_scratch = object->scratch_size;
+	opt.least_scratch_step = object->scratch_step;
+	opt.target = "any";
+	module_free(object);
+	return good && passes_run(m, &opt, 0, d);
+}
+
 int command_compile(const Command *c, Diag *d)
 {
 	const OutputForm *form = output_form(c->out, d);
@@ -41,15 +58,16 @@ int command_compile(const Command *c, Diag *d)
 		return EXIT_REFUSED;
 	}
 #endif
-	if (!form->llvm && (c->opt.target || c->opt.cpu))
-		diag_note(d, "--target and --cpu change nothing in a %s file", form->suffix);
+	if (!form->llvm && c->opt.cpu)
+		diag_note(d, "--cpu changes nothing in a %s file", form->suffix);
 	Module *m = model_read(c->arg[0], &c->opt, d);
 	if (!m)
 		return EXIT_REFUSED;
 	bool quantized = module_is_quantized(m) || m->level == L_LOOP;
 	if (form->lowered && !c->opt.integer && !c->precision_given && !quantized)
 		diag_note(d, "compiled in 32-bit floats; --calib FILE makes it fixed point");
-	bool good = passes_run(m, &c->opt, 0, d) && emit(c, form, m, d);
+	bool portable = form->lowered && !form->llvm && !c->opt.target && !c->opt.passes && m->level == L_TENSOR;
+	bool good = (portable ? run_portable(c, m, d) : passes_run(m, &c->opt, 0, d)) && emit(c, form, m, d);
 	module_free(m);
 	return good ? EXIT_DONE : EXIT_REFUSED;
 }

@@ -248,6 +248,8 @@ static void lower_body(Lower *l, int k)
 		l->m->state_size = (l->m->state_size + 3) / 4 * 4;
 		if (!l->m->state_size)
 			l->m->state_size = 4;   /* so that every model's state is an array of something */
+		if (l->m->state_size < l->opt->least_state)
+			l->m->state_size = l->opt->least_state;
 		make_reset(l, run->place);
 	}
 	if (one)
