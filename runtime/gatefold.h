@@ -63,7 +63,8 @@ typedef struct gf_model {
 	/* Put `state` back to the start of a sequence and pick the fastest body for this machine. */
 	gf_status (*reset)(void *state);
 	/* One time step: inputs and outputs have their -1 dimension taken as 1.  0: the model needs
-	 * the whole sequence at once (a bidirectional layer, say). */
+	 * the whole sequence at once (a bidirectional layer, say).  An output's memory overlaps no other
+	 * output, no input, state or scratch. */
 	gf_status (*step)(void *state, void *scratch, const void *const *in, void *const *out);
 	/* `steps` time steps, carrying on from `state`. */
 	gf_status (*run)(void *state, void *scratch, const void *const *in, void *const *out,

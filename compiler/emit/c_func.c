@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+enum { LINE = 100 };            /* columns; then lists go on in the next line */
+
 static void block(C *c, const Block *b, int depth);
 
 static void tabs(C *c, int depth)
@@ -73,20 +75,31 @@ static void loop(C *c, const Op *o, int depth)
 
 /* ---- other statements ----------------------------------------------------------------------- */
 
-static void arguments(C *c, Val *const *v, int n)
+/* Item i of a list in parentheses, on a new line when this one is full. */
+static void item(C *c, int i, int *column, int depth, const char *text)
 {
-	for (int i = 0; i < n; i++)
-		fprintf(c->f, "%s%s", i ? ", " : "", c_value(c, v[i]));
+	int n = (int)strlen(text);
+	if (i && *column + n > LINE) {
+		fputs(",\n", c->f);
+		tabs(c, depth + 1);
+		*column = 8 * (depth + 1);
+	} else if (i) {
+		*column += fprintf(c->f, ", ");
+	}
+	*column += n;
+	fputs(text, c->f);
 }
 
 /* A row or a call: its live result gets a name. */
 static void apply(C *c, const Op *o, const char *function, int depth)
 {
+	int column = 8 * depth;
 	tabs(c, depth);
 	if (o->nout && is_live(c->u, o->out[0]))
-		fprintf(c->f, "%s %s = ", c_reg(c, o->out[0]->type), c_value(c, o->out[0]));
-	fprintf(c->f, "%s(", function);
-	arguments(c, o->in, o->nin);
+		column += fprintf(c->f, "%s %s = ", c_reg(c, o->out[0]->type), c_value(c, o->out[0]));
+	column += fprintf(c->f, "%s(", function);
+	for (int i = 0; i < o->nin; i++)
+		item(c, i, &column, depth, c_value(c, o->in[i]));
 	fputs(");\n", c->f);
 }
 
@@ -128,14 +141,23 @@ bool c_is_entry(const C *c, const Func *f)
 	       f == func_find(c->m, "run_portable");
 }
 
+/* The first op that knows what it comes from; 0 when none does. */
+static const Op *told(const Block *b)
+{
+	const Op *found = 0;
+	for (const Op *o = b->first; o && !found; o = o->next)
+		found = o->loc.file || o->loc.node ? o : o->body ? told(o->body) : 0;
+	return found;
+}
+
 static void origin(C *c, const Func *f)
 {
+	const Op *o = told(&f->body);
 	fputs("/* @", c->f);
 	c_comment(c->f, f->name);
-	const Op *o = f->body.first;
 	if (o && o->loc.file) {
 		fputs(", ", c->f);
-		c_comment(c->f, o->loc.file);
+		c_comment(c->f, base_name(o->loc.file));
 		fprintf(c->f, ":%d", o->loc.line);
 	}
 	if (o && o->loc.node && *o->loc.node) {
@@ -148,14 +170,12 @@ static void origin(C *c, const Func *f)
 
 /* References of one function never overlap unless both are only read; those of entry functions are the
  * caller's, of whom we ask nothing. */
-static void parameter(C *c, const Usage *u, const Val *v)
+static const char *parameter(C *c, const Usage *u, const Val *v)
 {
-	if (v->type->form != T_REF) {
-		fprintf(c->f, "%s %s", c_reg(c, v->type), c_value(c, v));
-		return;
-	}
-	fprintf(c->f, "%s%s *%s%s", is_written(u, v) ? "" : "const ", c_elem(v->type->elem),
-	        c_is_entry(c, u->func) ? "" : "restrict ", c_value(c, v));
+	if (v->type->form != T_REF)
+		return arena_printf(c->arena, "%s %s", c_reg(c, v->type), c_value(c, v));
+	return arena_printf(c->arena, "%s%s *%s%s", is_written(u, v) ? "" : "const ", c_elem(v->type->elem),
+	                    c_is_entry(c, u->func) ? "" : "restrict ", c_value(c, v));
 }
 
 void c_function(C *c, const Usage *u)
@@ -166,11 +186,10 @@ void c_function(C *c, const Usage *u)
 	for (int i = 0; i < f->nparam; i++)
 		small &= f->param[i]->type->form == T_REG;
 	origin(c, f);
-	fprintf(c->f, "static %s%s k_%s(", small ? "inline " : "", f->nret ? c_reg(c, f->ret[0]) : "void", f->name);
-	for (int i = 0; i < f->nparam; i++) {
-		fputs(i ? ", " : "", c->f);
-		parameter(c, u, f->param[i]);
-	}
+	int column = fprintf(c->f, "static %s%s k_%s(", small ? "inline " : "",
+	                     f->nret ? c_reg(c, f->ret[0]) : "void", f->name);
+	for (int i = 0; i < f->nparam; i++)
+		item(c, i, &column, 0, parameter(c, u, f->param[i]));
 	fputs(f->nparam ? ")\n{\n" : "void)\n{\n", c->f);
 	for (int i = 0; i < f->nparam; i++)
 		if (!is_live(u, f->param[i]))

@@ -160,8 +160,9 @@ static const char *literal(C *c, const Val *v)
 /* The same number on all lanes of a vector type. */
 static const char *splat(C *c, const Val *v, const Type *t)
 {
-	const char *one = literal(c, v), *all = one;
-	for (int i = 1; i < t->lanes; i++)
+	bool zero = elem_is_float(v->type->elem) ? v->lit.f == 0 && !signbit(v->lit.f) : v->lit.i == 0;
+	const char *one = zero ? "0" : literal(c, v), *all = one;
+	for (int i = 1; i < t->lanes && !zero; i++)
 		all = arena_printf(c->arena, "%s, %s", all, one);
 	return arena_printf(c->arena, "(%s){{ %s }}", c_reg(c, t), all);
 }
