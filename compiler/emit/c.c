@@ -1,7 +1,7 @@
 /* c.c: a module as one C99 file.
  *
- * It needs gatefold.h and <stdint.h>, no library, and has one external symbol, `const gf_model NAME`.  Only what
- * the portable body's entry functions reach is written, callees first. */
+ * It needs gatefold.h and <stdint.h>, no library, and has one external symbol, `const gf_model NAME`.  Only
+ * what the portable body's entry functions reach is written, callees first. */
 #include "emit/c.h"
 
 #include <string.h>

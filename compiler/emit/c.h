@@ -8,7 +8,8 @@
  *	c_model.c	the descriptor `const gf_model NAME` and its functions
  *
  * Kinds of names are told apart by prefixes, so that no name out of a model can meet another: k_ kernels,
- * d_ data, op_ rows, mem_ elements in memory, api_ what the descriptor points at.  Values keep the IR's names. */
+ * d_ data, op_ rows, mem_ elements in memory, api_ what the descriptor points at.  Values keep the IR's
+ * names. */
 #ifndef GATEFOLD_EMIT_C_H
 #define GATEFOLD_EMIT_C_H
 
@@ -45,8 +46,8 @@ typedef struct {
 	const Usage *u;         /* of the function being written */
 } C;
 
-/* As emit_c; but data of more than `apart` bytes is reached through `const void *gf_apart[]`, which the loader
- * fills with the bytes of all data in the order of m->data.  For exec/cc.c. */
+/* As emit_c; but data of more than `apart` bytes is reached through `const void *gf_apart[]`, which the
+ * loader fills with the bytes of all data in the order of m->data.  For exec/cc.c. */
 void emit_c_apart(const Module *m, const EmitInfo *info, size_t apart, FILE *f);
 
 /* c_names.c */

@@ -59,8 +59,8 @@ static void entry(C *c, const char *what, bool run)
 	const Func *f = func_find(c->m, arena_printf(c->arena, "%s_portable", what));
 	if (!f)
 		return;
-	fprintf(c->f, "static gf_status api_%s(void *state, void *scratch, const void *const *in, void *const *out", what);
-	fputs(run ? ",\n\tint32_t steps)\n{\n" : ")\n{\n", c->f);
+	fprintf(c->f, "static gf_status api_%s(void *state, void *scratch, const void *const *in,\n", what);
+	fputs(run ? "\tvoid *const *out, int32_t steps)\n{\n" : "\tvoid *const *out)\n{\n", c->f);
 	if (!c->m->in)
 		fputs("\t(void)in;\n", c->f);
 	if (!c->m->out)
@@ -114,8 +114,8 @@ void c_model(C *c)
 	fprintf(c->f, "const gf_model %s = {\n\t.abi = GF_ABI,\n\t.name = \"%s\",\n", m->name, m->name);
 	fprintf(c->f, "\t.nin = %d,\n\t.nout = %d,\n", count(m->in), count(m->out));
 	fprintf(c->f, "\t.in = %s,\n\t.out = %s,\n", m->in ? "api_in" : "0", m->out ? "api_out" : "0");
-	fprintf(c->f, "\t.state_size = %uu,\n\t.scratch_size = %uu,\n\t.scratch_step = %uu,\n\t.weight_size = %uu,\n",
-	        m->state_size, m->scratch_size, m->scratch_step, info->weight_size);
+	fprintf(c->f, "\t.state_size = %uu,\n\t.scratch_size = %uu,\n", m->state_size, m->scratch_size);
+	fprintf(c->f, "\t.scratch_step = %uu,\n\t.weight_size = %uu,\n", m->scratch_step, info->weight_size);
 	fprintf(c->f, "\t.steps = %s,\n\t.reset = api_reset,\n", c_int(c, 'w', info->steps));
 	if (func_find(m, "step_portable"))
 		fputs("\t.step = api_step,\n", c->f);

@@ -1,5 +1,5 @@
-/* cc.c: run a module as the C that is emitted for it: written to a temporary folder, compiled by $CC or cc into a
- * shared object, loaded, and called through its gf_model as a program would. */
+/* cc.c: run a module as the C that is emitted for it: written to a temporary folder, compiled by $CC or cc
+ * into a shared object, loaded, and called through its gf_model as a program would. */
 #include "exec/exec.h"
 
 #include <dirent.h>
@@ -63,8 +63,8 @@ static bool compile(const Cc *x, const Module *m, char *err, size_t nerr)
 {
 	const char *cc = getenv("CC");
 	char *command = 0;
-	if (asprintf(&command, "%s -std=c99 -O2 -w -shared -fPIC -I '%s' -I '%s' -o '%s/lib.so' '%s/%s.c' >'%s/log' 2>&1",
-	             cc && *cc ? cc : "cc", GATEFOLD_RUNTIME, x->folder, x->folder, x->folder, m->name, x->folder) < 0)
+	if (asprintf(&command, "{ cd '%s' && %s -std=c99 -O2 -w -shared -fPIC -I '%s' -o lib.so %s.c; } >'%s/log' 2>&1",
+	             x->folder, cc && *cc ? cc : "cc", GATEFOLD_RUNTIME, m->name, x->folder) < 0)
 		return false;
 	int status = system(command);
 	free(command);
@@ -122,8 +122,8 @@ static void cc_close(void *self)
 static bool make(Cc *x, const Module *m, char *err, size_t nerr)
 {
 	const char *tmp = getenv("TMPDIR");
-	if ((size_t)snprintf(x->folder, sizeof x->folder, "%s/gatefold-XXXXXX", tmp && strlen(tmp) < 40 ? tmp : "/tmp") >=
-	    sizeof x->folder || !mkdtemp(x->folder)) {
+	snprintf(x->folder, sizeof x->folder, "%s/gatefold-XXXXXX", tmp && strlen(tmp) < 40 ? tmp : "/tmp");
+	if (!mkdtemp(x->folder)) {
 		snprintf(err, nerr, "cannot make a temporary folder");
 		return false;
 	}

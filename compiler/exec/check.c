@@ -50,8 +50,8 @@ static uint32_t fnv1a(const Port *p, int32_t steps, uint8_t *const *b)
 	return hash;
 }
 
-bool exec_check(const Module *m, const char *kind, int32_t steps, uint32_t *check, int32_t *check_steps, char *err,
-                size_t nerr)
+bool exec_check(const Module *m, const char *kind, int32_t steps, uint32_t *check, int32_t *check_steps,
+                char *err, size_t nerr)
 {
 	Exec *e = exec_open(m, kind ? kind : "interp", 0, err, nerr);
 	if (!e)

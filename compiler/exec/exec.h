@@ -18,14 +18,14 @@ int32_t exec_step(Exec *e, const void *const *in, void *const *out);
 int32_t exec_run(Exec *e, const void *const *in, void *const *out, int32_t steps);
 uint8_t *exec_state(Exec *e);                   /* m->state_size bytes */
 const char *exec_body(const Exec *e);
-const char *exec_error(const Exec *e);          /* of the last call that answered a negative status; else "" */
+const char *exec_error(const Exec *e);          /* of a call that answered a negative status; else "" */
 void exec_close(Exec *e);
 bool exec_available(const char *kind);
 
 /* The self-test's hash, as gatefold.h defines it (gf_model.check and check_steps), computed by `kind` (0: the
  * interpreter).  steps: gf_model.steps.  false with the reason in err. */
-bool exec_check(const Module *m, const char *kind, int32_t steps, uint32_t *check, int32_t *check_steps, char *err,
-                size_t nerr);
+bool exec_check(const Module *m, const char *kind, int32_t steps, uint32_t *check, int32_t *check_steps,
+                char *err, size_t nerr);
 
 /* One call of any loop level function in the interpreter, `alloc` included: for kernels not yet planned.
  * Arguments: the memory of references, the value of registers (integers in i, floats in f). */

@@ -198,7 +198,7 @@ static bool loop(Interp *in, const Insn *i)
 	return true;
 }
 
-/* A function's references must not overlap if one of them is stored to: backends say so to their compilers. */
+/* A function's references must not overlap if one of them is stored to: backends tell their compilers so. */
 static bool apart(const Code *c, int n)
 {
 	for (int k = 0; k < n; k++) {

@@ -4,8 +4,8 @@
 
 #include "ir/ir.h"
 
-/* A planned module with @reset, @step_portable and @run_portable; the same seed gives the same module.  All rows,
- * nested loops with carries, loads, stores, gathers, scatters, views, calls and sizes that depend on T. */
+/* A planned module with @reset, @step_portable and @run_portable; the same seed gives the same module.  All
+ * rows, nested loops with carries, loads, stores, gathers, scatters, views, calls, sizes that depend on T. */
 Module *generate(uint64_t seed);
 
 uint64_t random_next(uint64_t *state);          /* splitmix64 */

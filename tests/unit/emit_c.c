@@ -1,5 +1,5 @@
-/* emit_c.c: emitted C compiles without a warning in every compiler at hand, is the same each time, and its self-test
- * finds the interpreter's hash. */
+/* emit_c.c: emitted C compiles without a warning in every compiler at hand, is the same each time, and its
+ * self-test finds the interpreter's hash. */
 #include "executors.h"
 
 #include <dlfcn.h>
@@ -129,8 +129,8 @@ static int compile(const char *cc, const char *rest)
 static void test_no_warnings(void **unused)
 {
 	static const char *const compilers[] = {
-		"gcc", "gcc -m32 -msse2 -mfpmath=sse -ffreestanding", "clang", "clang-19", "arm-none-eabi-gcc -mcpu=cortex-m4",
-		"arm-none-eabi-gcc -mcpu=cortex-m0",
+		"gcc", "gcc -m32 -msse2 -mfpmath=sse -ffreestanding", "clang", "clang-19",
+		"arm-none-eabi-gcc -mcpu=cortex-m4", "arm-none-eabi-gcc -mcpu=cortex-m0",
 		"clang-19 --target=avr -mmcu=atmega2560 -ffreestanding -Wno-error=macro-redefined",
 	};
 	static const char *const levels[] = { "-O0", "-Os", "-O3" };
@@ -155,7 +155,8 @@ static void test_no_warnings(void **unused)
 	module_free(m);
 }
 
-static char *emitted(const Module *m, const EmitInfo *info, void (*emit)(const Module *, const EmitInfo *, FILE *))
+static char *emitted(const Module *m, const EmitInfo *info,
+                     void (*emit)(const Module *, const EmitInfo *, FILE *))
 {
 	char *text = 0;
 	size_t n = 0;
@@ -232,7 +233,8 @@ static void test_selftest(void **unused)
 	assert_non_null(strstr(h, test_in));
 	assert_string_equal(g->in[0].name, "mel/x:0");
 	assert_string_equal(g->out[0].name, "*/ \"y\\");
-	assert_true(g->in[1].elem == GF_U8 && g->in[1].bits == 4 && g->in[1].zero == 3 && g->in[1].scale == 0x1.9p-3f);
+	assert_true(g->in[1].elem == GF_U8 && g->in[1].bits == 4);
+	assert_true(g->in[1].zero == 3 && g->in[1].scale == 0x1.9p-3f);
 	assert_int_equal(g->in[0].dim[1], -1);
 	assert_int_equal(g->weight_size, 123);
 	assert_null(g->step);

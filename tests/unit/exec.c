@@ -1,5 +1,5 @@
-/* exec.c: hand-written loop level modules give known numbers in every executor, and the interpreter stops at each
- * access that is out of bounds. */
+/* exec.c: hand-written loop level modules give known numbers in every executor, and the interpreter stops
+ * at each access that is out of bounds. */
 #include "executors.h"
 
 #include <stdio.h>

@@ -2,8 +2,8 @@
  *
  *	test_random [COUNT [SEED [KIND]]]
  *
- * C compilers are slow: unless KIND says "c", only every fourth program runs as C.  A program that differs is written to random_SEED.ir; its own seed repeats it
- * alone (COUNT 1). */
+ * C compilers are slow: unless KIND says "c", only every fourth program runs as C.  A program that differs is
+ * written to random_SEED.ir; its own seed repeats it alone (COUNT 1). */
 #include <inttypes.h>
 #include <stdio.h>
 
@@ -55,7 +55,8 @@ static void *input(const Port *p, uint64_t *rng)
 	return b;
 }
 
-static bool run_alone(const Module *m, const char *kind, const void *const *in, Outcome *o, char *err, size_t nerr)
+static bool run_alone(const Module *m, const char *kind, const void *const *in, Outcome *o, char *err,
+                      size_t nerr)
 {
 	Exec *e = exec_open(m, kind, 0, err, nerr);
 	if (!e)

@@ -58,8 +58,8 @@ static void test_quantize(void **unused)
 		{ "u4", GF_U8, 0, 4, { 0 }, 1, 7 },           { "i16", GF_I16, 0, 16, { 0 }, 0x1p-12f, 5 },
 		{ "i32", GF_I32, 0, 32, { 0 }, 0x1p-20f, 0 }, { "z32", GF_I32, 0, 32, { 0 }, 0x1p-20f, 1000 },
 	};
-	static const float odd[] = { 0, -0.0f, NAN, INFINITY, -INFINITY, 3e38f, -3e38f, 1e-40f, 0.49999997f, -0.5f, 2048,
-	                             -2048, 2047.9999f };
+	static const float odd[] = { 0, -0.0f, NAN, INFINITY, -INFINITY, 3e38f, -3e38f, 1e-40f, 0.49999997f,
+	                             -0.5f, 2048, -2048, 2047.9999f };
 	for (size_t k = 0; k < sizeof t / sizeof *t; k++)
 		for (int i = -3000; i < 3000 + (int)(sizeof odd / sizeof *odd); i++) {
 			/* quarters of a step, so halves occur; and beyond the range */
