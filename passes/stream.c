@@ -5,8 +5,8 @@
  * axis, and scans that go backwards or do not start from constants.  Taking the last step of a sequence is
  * fine: what follows from it is worked out at every step, and the last one counts.
  *
- * States of @main (its state inputs, paired with outputs) become @step's where there is just one step; else @main
- * stays as it is.
+ * States of @main (its state inputs, paired with outputs) become @step's where there is just one step; else
+ * @main stays as it is.
  *
  * A fixed number of steps above one becomes T: a network that works step by step takes any number. */
 #include "passes/passes.h"
