@@ -119,7 +119,7 @@ static const OpRow rows[] = {
 	{ "Where", 3, 3, 1, "", op_where, 0 },
 	{ "Xor", 2, 2, 1, OLD_BROADCAST, op_binary, &math_xor },
 	{ "com.microsoft.DequantizeLinear", 2, 3, 1, "axis:i", op_dequantize, 0 },
-	{ "com.microsoft.DynamicQuantizeLSTM", 12, 12, 3, LAYER "input_forget:i", op_dynamic_quantize_lstm, 0 },
+	{ "com.microsoft.DynamicQuantizeLSTM", 3, 12, 3, LAYER "input_forget:i", op_dynamic_quantize_lstm, 0 },
 	{ "com.microsoft.QuantizeLinear", 2, 3, 1, "axis:i", op_quantize, 0 },
 };
 enum { N_ROWS = sizeof rows / sizeof *rows };

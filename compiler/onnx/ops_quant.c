@@ -349,11 +349,11 @@ bool op_dynamic_quantize_lstm(Node *n)
 {
 	Sketch *s = sketch_new(n);
 	for (int i = 8; i < 12; i++)
-		if (!shape_of(n->in[i]).rank || !is_host(n->in[i]))
+		if (!is_host(input(n, i)) || !input(n, i)->host->rank)
 			return fail(n, "operand %d must be a constant list", i);
 	const char *w = lstm_weights(s, n->in[1], n->in[8], n->in[9]), *r = lstm_weights(s, n->in[2], n->in[10], n->in[11]);
-	SKETCH(s, "LSTM", sketch_value(s, n->in[0]), w, r, sketch_value(s, n->in[3]), sketch_value(s, n->in[4]),
-	       sketch_value(s, n->in[5]), sketch_value(s, n->in[6]), sketch_value(s, n->in[7]));
+	SKETCH(s, "LSTM", sketch_value(s, n->in[0]), w, r, sketch_value(s, input(n, 3)), sketch_value(s, input(n, 4)),
+	       sketch_value(s, input(n, 5)), sketch_value(s, input(n, 6)), sketch_value(s, input(n, 7)));
 	sketch_attrs(s);
 	return sketch_done(s);
 }
