@@ -9,7 +9,6 @@
 #include "data/states.h"
 #include "driver/compare.h"
 #include "driver/verify.h"
-#include "onnx/onnx.h"
 #include "util/file.h"
 #include "util/mem.h"
 
@@ -51,16 +50,6 @@ static void report(Verify *v, const Port *p, const char *kind, const Comparison 
 	printf("\n");
 }
 
-static char *diag_text(const Diag *d)
-{
-	char *text = 0;
-	size_t n = 0;
-	FILE *f = open_memstream(&text, &n);
-	diag_print(d, f);
-	fclose(f);
-	return text;
-}
-
 static void refused(Verify *v, const Diag *d)
 {
 	v->folder_refused = true;
@@ -83,43 +72,6 @@ static void refused(Verify *v, const Diag *d)
 }
 
 /* ---- one data set -------------------------------------------------------------------------------- */
-
-/* The symbols that import makes T: for --open-time these are not fixed. */
-static void open_symbols(const char *model, const Options *opt, OnnxInput *in, int n)
-{
-	Diag *d = diag_new();
-	Module *m = import_onnx(model, opt, d);
-	int i = 0;
-	for (const Port *p = m ? m->in : 0; p && i < n; p = p->next, i++)
-		for (int k = 0; k < p->type->rank && k < in[i].rank; k++)
-			if (p->type->dim[k] == DIM_T) {
-				free(in[i].symbol[k]);
-				in[i].symbol[k] = 0;
-			}
-	if (m)
-		module_free(m);
-	diag_free(d);
-}
-
-/* --dim for each symbolic dimension, from the shape of the input that has it. */
-static bool fix_dims(Options *opt, const OnnxInput *in, int n, const char *set, Diag *d)
-{
-	for (int i = 0; i < n; i++) {
-		char *file = text_new("%s/input_%d.pb", set, i);
-		Tensor *t = is_file(file) ? read_tensor_pb(file, d) : 0;
-		for (int k = 0; t && t->rank == in[i].rank && k < t->rank; k++) {
-			if (!in[i].symbol[k])
-				continue;
-			opt->dim_name = mem_grow(opt->dim_name, sizeof *opt->dim_name * (size_t)(opt->ndim + 1));
-			opt->dim_value = mem_grow(opt->dim_value, sizeof *opt->dim_value * (size_t)(opt->ndim + 1));
-			opt->dim_name[opt->ndim] = in[i].symbol[k];
-			opt->dim_value[opt->ndim++] = t->dim[k];
-		}
-		tensor_free(t);
-		free(file);
-	}
-	return !diag_errors(d);
-}
 
 /* Run with one executor and compare.  `first`: what the first executor gave, to be equal byte for byte. */
 static bool run_kind(Verify *v, const Module *m, const Options *base, const char *kind, Dataset *s, void **first,
@@ -162,63 +114,15 @@ static bool wanted(const Command *c, const char *kind)
 	return false;
 }
 
-/* Bind the inputs of one integer that the faults ask for.  false: there is none. */
-static bool bind_inputs(Verify *v, Options *opt, const char *model, const char *set, const Diag *faults, Diag *d)
+static bool run_set(Verify *v, const Module *m, const Options *opt, const char *set, Diag *d)
 {
-	int n = 0;
-	OnnxInput *in = onnx_inputs(model, &n, d);
-	if (in && v->c->open_time)
-		open_symbols(model, &opt, in, n);
-	char *text = diag_text(faults);
-	for (int i = 0; i < n; i++) {
-		char *hint = text_new("--set %s=", in[i].name), *file = text_new("%s/input_%d.pb", set, i);
-		Tensor *t = strstr(text, hint) && is_file(file) ? read_tensor_pb(file, d) : 0;
-		if (t && t->count == 1 && t->type != H_F32 && t->type != H_F64) {
-			opt->set_name = mem_grow(opt->set_name, sizeof *opt->set_name * (size_t)(opt->nset + 1));
-			opt->set_value = mem_grow(opt->set_value, sizeof *opt->set_value * (size_t)(opt->nset + 1));
-			opt->set_name[opt->nset] = text_copy(in[i].name);
-			opt->set_value[opt->nset] = text_new("%lld", (long long)tensor_get_int(t, 0));
-			char *all = text_new("%s%s%s=%s", v->bound ? v->bound : "", v->bound ? "," : "", in[i].name,
-			                     opt->set_value[opt->nset++]);
-			free(v->bound);
-			v->bound = all;
-		}
-		tensor_free(t);
-		free(hint), free(file);
-	}
-	free(text);
-	onnx_inputs_free(in, n);
-	return v->bound != 0;
-}
-
-static Module *import_bound(Verify *v, Options *opt, const char *model, const char *set, Diag *d)
-{
-	Diag *first = diag_new();
-	int given = opt->nset;
-	Module *m = import_onnx(model, opt, first);
-	bool again = !m && bind_inputs(v, opt, model, set, first, d);
-	diag_free(first);
-	if (m)
-		return m;
-	m = import_onnx(model, opt, d);
-	if (!again || m)
-		return m;
-	for (int i = given; i < opt->nset; i++)         /* it did not help */
-		free((char *)opt->set_name[i]), free((char *)opt->set_value[i]);
-	opt->nset = given;
-	return 0;
-}
-
-static bool run_set(Verify *v, Options *opt, const char *model, const char *set, Diag *d)
-{
-	Module *m = import_bound(v, opt, model, set, d);
-	Dataset *s = m ? dataset_open(set, m, opt, 0, d) : 0;
+	Dataset *s = dataset_open(set, m, opt, 0, d);
 	bool good = s != 0;
 	if (s && !dataset_noutputs(s)) {
 		diag_error(d, "%s: there are no output_N.pb of the model's outputs", set);
 		good = false;
 	}
-	int nout = m ? nports(m->out) : 0;
+	int nout = nports(m->out);
 	void **first = mem_array((size_t)nout, sizeof *first);
 	for (size_t k = 0; good && k < sizeof all_kinds / sizeof *all_kinds; k++)
 		if (wanted(v->c, all_kinds[k]))
@@ -227,44 +131,20 @@ static bool run_set(Verify *v, Options *opt, const char *model, const char *set,
 		free(first[i]);
 	free(first);
 	dataset_close(s);
-	if (m)
-		module_free(m);
 	return good;
 }
 
 static void verify_set(Verify *v, const char *model, const char *set)
 {
-	int n = 0;
 	Diag *d = diag_new();
-	Options opt = v->c->opt;
-	opt.ndim = 0, opt.dim_name = 0, opt.dim_value = 0;
-	for (int i = 0; i < v->c->opt.ndim; i++) {
-		opt.dim_name = mem_grow(opt.dim_name, sizeof *opt.dim_name * (size_t)(i + 1));
-		opt.dim_value = mem_grow(opt.dim_value, sizeof *opt.dim_value * (size_t)(i + 1));
-		opt.dim_name[i] = v->c->opt.dim_name[i];
-		opt.dim_value[i] = v->c->opt.dim_value[i];
-	}
-	opt.ndim = v->c->opt.ndim;
-	int given = v->c->opt.nset;
-	opt.set_name = mem_array((size_t)given + 1, sizeof *opt.set_name);
-	opt.set_value = mem_array((size_t)given + 1, sizeof *opt.set_value);
-	for (int i = 0; i < given; i++) {
-		opt.set_name[i] = v->c->opt.set_name[i];
-		opt.set_value[i] = v->c->opt.set_value[i];
-	}
-	opt.calib = set;
+	Options opt;
 	v->set = path_base(set);
-	OnnxInput *in = onnx_inputs(model, &n, d);
-	if (in && v->c->open_time)
-		open_symbols(model, &opt, in, n);
-	if (!in || !fix_dims(&opt, in, n, set, d) || !run_set(v, &opt, model, set, d))
+	Module *m = import_for(v, &opt, model, set, d);
+	if (!m || !run_set(v, m, &opt, set, d))
 		refused(v, d);
-	for (int i = given; i < opt.nset; i++)
-		free((char *)opt.set_name[i]), free((char *)opt.set_value[i]);
-	free(opt.set_name), free(opt.set_value), free(opt.dim_name), free(opt.dim_value);
-	free(v->bound);
-	v->bound = 0;
-	onnx_inputs_free(in, n);
+	if (m)
+		module_free(m);
+	import_done(v, &opt);
 	diag_free(d);
 }
 

@@ -16,4 +16,10 @@ typedef struct {
 	cJSON *json, *rows;             /* 0: plain text */
 } Verify;
 
+/* verify_import.c: the model with the data set's dimensions; opt becomes what it is to be run with, until
+ * import_done.  0 with the faults in d. */
+Module *import_for(Verify *v, Options *opt, const char *model, const char *set, Diag *d);
+void import_done(Verify *v, Options *opt);
+char *diag_text(const Diag *d);                 /* as printed; malloc'ed */
+
 #endif
