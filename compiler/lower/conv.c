@@ -214,13 +214,13 @@ static Func *group_kernel(Frame *fr, const Conv *c, const Linear *n, Val **W)
 {
 	Lower *l = fr->l;
 	int bits = elem_bits(n->W->type->elem);
-	bool plain = bits == 8 || bits == 16;
+	bool plain = bits == 8 || bits == 16, wide_bias = n->b && n->b->type->elem == E_i64;
 	Data *p = plain ? pack_plain(l, n->W) : pack_bits(l, n->W, bits);
 	Func *fin = linear_fin(l, n, 1);
 	Sym sym[] = {
 		{"M", sym_int(l, c->M)}, {"K", sym_int(l, c->K)}, {"MG", sym_int(l, c->M / c->groups)},
 		{"ROW", sym_int(l, p->type->dim[1])}, {"XE", elem_name(elem_stored(n->x->elem))},
-		{"WE", elem_name(p->type->elem)}, {"BE", "i32"}, {"YE", elem_name(elem_stored(n->y->elem))},
+		{"WE", elem_name(p->type->elem)}, {"BE", wide_bias ? "i64" : "i32"}, {"YE", elem_name(elem_stored(n->y->elem))},
 		{"BITS", sym_int(l, bits)}, {"UP", sym_int(l, 32 - bits)}, {"FIN", fin->name}, {"FIELD", 0},
 	};
 	enum { NSYM = sizeof sym / sizeof *sym };
@@ -229,7 +229,7 @@ static Func *group_kernel(Frame *fr, const Conv *c, const Linear *n, Val **W)
 		return 0;
 	sym[NSYM - 1].value = field->name;
 	*W = val_data(l->m, p);
-	return kernel_get(l, n->wide ? "conv_group_l" : "conv_group_w", l->isa, NSYM, sym);
+	return kernel_get(l, wide_bias ? "conv_group_ll" : n->wide ? "conv_group_l" : "conv_group_w", l->isa, NSYM, sym);
 }
 
 static bool choose_kernel(Frame *fr, Conv *c)
@@ -242,7 +242,7 @@ static bool choose_kernel(Frame *fr, Conv *c)
 		c->f = c->groups > 1 ? group_kernel_f32(fr, c) : linear_kernel_f32(fr, c->M, c->K);
 	} else {
 		if (!W->data || !x->quant || !y->quant || !W->type->quant || W->type->quant->book || y->quant->rows
-		    || (b && (!b->data || b->type->elem != E_i32))) {
+		    || (b && !b->data)) {
 			e_fail(fr, o, "integer weights must be constants without a code book, and all types quantized");
 			return false;
 		}
