@@ -28,13 +28,10 @@ static bool touches_f32(const Op *o)
 /* Why o has no fixed-point form; 0: it has. */
 static const char *refusal(const Op *o)
 {
-	if (!touches_f32(o) || (op_role[o->kind] != R_NONE && op_role[o->kind] != R_LINEAR && o->kind != O_cast))
+	if (!touches_f32(o) || (op_role[o->kind] != R_NONE && op_role[o->kind] != R_LINEAR))
 		return 0;
 	if (op_role[o->kind] == R_LINEAR)
 		return o->in[1]->data ? 0 : "weights that are not constants have no fixed-point form yet";
-	if (o->kind == O_cast)
-		return is_f32(o->in[0]) && !is_f32(o->out[0]) ?
-			"casting real numbers to integers has no fixed-point form yet" : 0;
 	return "has no fixed-point form yet; --precision f32 compiles it in floats";
 }
 

@@ -134,6 +134,7 @@ bool map_pending(const Frame *fr, const Val *v);        /* is v computed by the 
 Num scalar_op(Frame *fr, const Op *o, Num *in, const Type *const *type);
 /* scalar_func.c: quotients, roots, exponentials, .. of fixed-point numbers; false: not one of them */
 bool scalar_function(Frame *fr, const Op *o, const Num *in, Num *y);
+Num scalar_whole_part(Frame *fr, Num a);                /* as a plain integer */
 
 /* ---- one function per family of ops ------------------------------------------------------------------------ */
 void lower_linear(Frame *fr, Op *o);                    /* linear.c */

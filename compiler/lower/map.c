@@ -120,12 +120,14 @@ static bool only_w(Frame *fr, Chain *c)
 }
 
 /* scalar_func.c works on one element at a time. */
-static bool has_lanes(OpKind k)
+static bool has_lanes(const Op *o)
 {
-	switch (k) {
+	switch (o->kind) {
 	case O_div: case O_pow: case O_exp: case O_log: case O_sqrt: case O_erf: case O_elu: case O_softsign:
 	case O_softplus: case O_floor: case O_round:
 		return false;
+	case O_cast:
+		return !o->in[0]->type->quant || o->out[0]->type->quant;
 	default:
 		return true;
 	}
@@ -138,7 +140,7 @@ static bool in_lanes(Frame *fr, Chain *c)
 		return false;
 	for (int i = 0; i < fr->npending; i++) {
 		const Op *o = fr->pending[i];
-		if (elem_is_float(o->out[0]->type->elem) || !has_lanes(o->kind) || (c->keep[i] && !access_lanes(&c->out[i])))
+		if (elem_is_float(o->out[0]->type->elem) || !has_lanes(o) || (c->keep[i] && !access_lanes(&c->out[i])))
 			return false;
 		for (int k = 0; k < o->nin; k++) {
 			const Val *v = o->in[k];

@@ -352,11 +352,14 @@ Num scalar_op(Frame *fr, const Op *o, Num *in, const Type *const *type)
 		return in[0];
 	}
 	if (o->kind == O_cast) {
-		if ((type[0]->quant && elem_is_float(t->elem)) || (elem_is_float(type[0]->elem) && t->quant)
-		    || (!type[0]->quant && t->quant) || (type[0]->quant && !t->quant && !elem_is_float(t->elem))) {
+		if ((type[0]->quant && elem_is_float(t->elem)) || (elem_is_float(type[0]->elem) && t->quant)) {
 			e_fail(fr, o, "no cast between these types");
 			return in[0];
 		}
+		if (type[0]->quant && !t->quant)
+			return stored(fr, scalar_whole_part(fr, in[0]), t);
+		if (!type[0]->quant && t->quant)
+			in[0].scale = 1;
 		return stored(fr, cast_num(fr, in[0], type[0], t), t);
 	}
 	Val *a = in[0].v, *b = o->nin > 1 ? in[1].v : 0, *c = o->nin > 2 ? in[2].v : 0;

@@ -167,6 +167,15 @@ static bool has_power(const Op *o)
 	return p != floor(p);
 }
 
+/* The whole part: |a| rounded down (a half less, and halves go upward), with a's sign. */
+Num scalar_whole_part(Frame *fr, Num a)
+{
+	Num up = term(fr, absolute(fr, a), 1, -0.5, 1);
+	Val *v = num_saturate(fr, up, 0, MOST), *below = e_op(fr, O_ltw, reg_w(fr), 2, whole(fr, a).v, e_w(fr, 0));
+	v = e_op(fr, O_selw, reg_w(fr), 3, below, e_op(fr, O_subw, reg_w(fr), 2, e_w(fr, 0), v), v);
+	return (Num){v, -up.hi, up.hi, 0};
+}
+
 bool scalar_function(Frame *fr, const Op *o, const Num *in, Num *y)
 {
 	const Type *t = o->out[0]->type;
