@@ -136,6 +136,8 @@ int64_t op_macs(const Op *o)
 	case O_linear:
 	case O_matmul:
 		return type_count(o->out[0]->type, 1) * last_dim(o->in[0]);
+	case O_conv:
+		return type_count(o->out[0]->type, 1) * last_dim(o->in[1]);
 	case O_lstm:
 	case O_gru:
 	case O_rnn: {   /* every element of W and R once for each row of the input */

@@ -132,10 +132,10 @@ static Val *emit_weights(Node *n, const Space *s, const Shape *x, const int64_t 
 
 /* Each window of a MaxPool has elements of x, and without dilation the first or last one if it reaches beyond
  * x: so repeating that one changes nothing. */
-static bool repeats_edge(const Space *s)
+static bool repeats_edge(const Space *s, const int64_t *lo, const int64_t *hi)
 {
 	for (int i = 0; i < s->n; i++)
-		if (s->dilation[i] > 1 && (s->lo[i] || s->hi[i]))
+		if (s->dilation[i] > 1 && (lo[2 + i] || hi[2 + i]))
 			return false;
 	return true;
 }
@@ -160,7 +160,7 @@ bool op_pool(Node *n)
 		lo[2 + i] = s.lo[i];
 		hi[2 + i] = s.hi[i] + more;
 	}
-	bool edge = max && repeats_edge(&s);
+	bool edge = max && repeats_edge(&s, lo, hi);
 	Val *v = operand(n, n->in[0]);
 	v = v ? emit_pad(n, v, lo, hi, edge ? "edge" : "constant", max ? -3.4e38f : 0) : 0;
 	for (int i = 0; i < s.n && v; i++)
