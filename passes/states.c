@@ -1,5 +1,5 @@
-/* states.c: an input that carries on from an output becomes a state of @main: both ports go, and what the output
- * gave is what the input reads in the next run. */
+/* states.c: an input that carries on from an output becomes a state of @main: both ports go, and what the
+ * output gave is what the input reads in the next run. */
 #include "passes/states.h"
 
 #include <string.h>
@@ -85,16 +85,16 @@ bool states_bind(Module *m, const int *pair, Diag *d)
 		next[2 * n] = f->param[i];
 		next[2 * n++ + 1] = ret->in[pair[i]];
 		if (f->param[i]->type != ret->in[pair[i]]->type) {
-			diag_error(d, "%s: input '%s' and output '%s' differ in type", m->name, port_at(m->in, i)->name,
-			           port_at(m->out, pair[i])->name);
+			diag_error(d, "%s: input '%s' and output '%s' differ in type", m->name,
+				   port_at(m->in, i)->name, port_at(m->out, pair[i])->name);
 			return false;
 		}
 	}
 	if (!n)
 		return true;
 	if (n == f->nret || n == f->nparam) {
-		diag_error(d, "%s: with all %s states, nothing is left to %s", m->name, n == f->nret ? "outputs" : "inputs",
-		           n == f->nret ? "give" : "read");
+		diag_error(d, "%s: with all %s states, nothing is left to %s", m->name,
+			   n == f->nret ? "outputs" : "inputs", n == f->nret ? "give" : "read");
 		return false;
 	}
 	write_next(m, f, next, 2 * n);

@@ -43,7 +43,8 @@ static bool is_bound(const Options *opt, const Port *ports, const Tensor *t, con
 }
 
 /* Read `kind`_0.pb, _1.pb, ... into place[]; files without a port are passed over. */
-static bool read_files(const char *path, const char *kind, const Port *ports, const Options *opt, Tensor **place, Diag *d)
+static bool read_files(const char *path, const char *kind, const Port *ports, const Options *opt,
+		       Tensor **place, Diag *d)
 {
 	for (int k = 0; k < MAX_FILES; k++) {
 		char *file = text_new("%s/%s_%d.pb", path, kind, k);
@@ -90,12 +91,13 @@ static bool take(Dataset *s, int i, const Tensor *t, const char *path, int64_t *
 	return feed_whole(s, i, t, path, &own, d);
 }
 
-bool dataset_from_folder(Dataset *s, const char *path, const Module *m, const Options *opt, const int *pair, Diag *d)
+bool dataset_from_folder(Dataset *s, const char *path, const Module *m, const Options *opt, const int *pair,
+			 Diag *d)
 {
 	Tensor **in = mem_array((size_t)s->nin, sizeof *in);
 	int64_t steps = 0;
-	bool good = read_files(path, "input", m->in, opt, in, d) && read_files(path, "output", m->out, opt, s->expect, d)
-		&& !diag_errors(d);
+	bool good = read_files(path, "input", m->in, opt, in, d) &&
+		    read_files(path, "output", m->out, opt, s->expect, d) && !diag_errors(d);
 	for (int i = 0; good && i < s->nin; i++) {
 		if (in[i])
 			good = take(s, i, in[i], path, &steps, d);

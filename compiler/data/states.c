@@ -79,8 +79,8 @@ static bool asked_pairs(const Module *m, const Options *opt, int *pair, Diag *d)
 		if (!in && !out)
 			continue;       /* a state already: see states_of */
 		if (!in || !out)
-			diag_error(d, "--state %s=%s: the model has no %s '%s'", in_name, out_name, in ? "output" : "input",
-			           in ? out_name : in_name);
+			diag_error(d, "--state %s=%s: the model has no %s '%s'", in_name, out_name,
+				   in ? "output" : "input", in ? out_name : in_name);
 		else if (!types_pair(in->type, out->type))
 			diag_error(d, "--state %s=%s: their types differ", in_name, out_name);
 		else
@@ -95,8 +95,8 @@ static bool check_names(const Module *m, const Options *opt, Diag *d)
 	int at;
 	for (int i = 0; i < opt->nstate; i++)
 		if (!find_port(m->in, opt->state_in[i], &at) && !find_port(m->out, opt->state_out[i], &at))
-			diag_error(d, "--state %s=%s: the model has no such input and output", opt->state_in[i],
-			           opt->state_out[i]);
+			diag_error(d, "--state %s=%s: the model has no such input and output",
+				   opt->state_in[i], opt->state_out[i]);
 	return !diag_errors(d);
 }
 

@@ -1,4 +1,5 @@
-/* body.c: the step function of a Loop or Scan: what it takes from the function around it, and the op that calls it. */
+/* body.c: the step function of a Loop or Scan: what it takes from the function around it, and the op that
+ * calls it. */
 #include "onnx/body.h"
 
 #include <string.h>
@@ -65,7 +66,7 @@ static Part *add_part(Body *b, Part **list, const char *name, HostType type, Val
 {
 	Part *p = NEW(b->im->arena, Part);
 	p->inside = NEW(b->im->arena, Value);
-	*p->inside = (Value){ .name = name, .kind = V_RUN, .type = type, .val = v, .uses = 2, .producer = -1 };
+	*p->inside = (Value){.name = name, .kind = V_RUN, .type = type, .val = v, .uses = 2, .producer = -1};
 	while (*list)
 		list = &(*list)->link;
 	return *list = p;
@@ -92,8 +93,9 @@ static bool in_range(int32_t size, int64_t at, int64_t step, int32_t count)
 	if (size == DIM_T || count == DIM_T)
 		return size == count && ((at == 0 && step == 1) || (at == -1 && step == -1));
 	int64_t last;
-	return !__builtin_mul_overflow(step, (int64_t)count - 1, &last) && !__builtin_add_overflow(last, at, &last)
-		&& step && at >= 0 && at < size && last >= 0 && last < size;
+	return !__builtin_mul_overflow(step, (int64_t)count - 1, &last) &&
+	       !__builtin_add_overflow(last, at, &last) && step && at >= 0 && at < size && last >= 0 &&
+	       last < size;
 }
 
 Value *body_sequence(Body *b, Value *whole, int axis, int64_t at, int64_t step)
@@ -159,7 +161,8 @@ Value *body_counter(Body *b, HostType type, int64_t start, int64_t step)
 		Val *all = t ? operand_data(b->n, "count", H_I64, t) : 0;
 		if (!all)
 			return 0;
-		p = add_part(b, &b->seq, "count", type, add_param(b->im, "count", type_tensor(b->im->m, E_i32, 0, 0)));
+		p = add_part(b, &b->seq, "count", type,
+			     add_param(b->im, "count", type_tensor(b->im->m, E_i32, 0, 0)));
 		p->outside = all;
 	}
 	p->step = step;
@@ -252,8 +255,9 @@ bool body_next(Body *b, Value *state, Value *v)
 	if (!next)
 		return false;
 	if (next->type != state->val->type || v->type != state->type)
-		return fail(b->n, "state '%s' is %s before a step and %s after it; it must keep its type", state->name,
-			    type_text(state->val->type, from, sizeof from), type_text(next->type, to, sizeof to));
+		return fail(b->n, "state '%s' is %s before a step and %s after it; it must keep its type",
+			    state->name, type_text(state->val->type, from, sizeof from),
+			    type_text(next->type, to, sizeof to));
 	for (Part *p = b->state; p; p = p->link)
 		if (p->inside == state)
 			p->next = next;
@@ -297,7 +301,8 @@ static void settle_counters(Body *b)
 			continue;
 		}
 		if (p->counter)
-			p->next = emit2(b->n, O_add, p->inside->val, scalar_data(b, p->inside->type, p->step));
+			p->next =
+				emit2(b->n, O_add, p->inside->val, scalar_data(b, p->inside->type, p->step));
 		b->f->state[n++] = p->inside->val;
 		at = &p->link;
 	}
@@ -352,7 +357,8 @@ static Op *call_function(Body *b, bool reverse)
 	Module *m = b->im->m;
 	int nseq = count_parts(b->seq), nstate = b->f->nstate, n = 0;
 	Val **in = NEWN(b->im->arena, Val *, nseq + nstate + b->f->nparam);
-	int64_t *axis = NEWN(b->im->arena, int64_t, nseq), *out_axis = NEWN(b->im->arena, int64_t, b->nresult);
+	int64_t *axis = NEWN(b->im->arena, int64_t, nseq),
+		*out_axis = NEWN(b->im->arena, int64_t, b->nresult);
 	const char **keep = NEWN(b->im->arena, const char *, b->nresult);
 	for (Part *p = b->seq; p; p = p->link) {
 		axis[n] = p->axis;

@@ -1,8 +1,8 @@
 /* body.h: the step function that the body of a Loop or Scan becomes, and the `scan` op that calls it.
  *
  * body_begin turns the walk to a new function; its parameters and states come up while the body is walked:
- * sequences that are sliced step by step, counters, states, and values of the function around it that are the same in
- * each step (body_capture).  Those that nothing reads are dropped by body_finish. */
+ * sequences that are sliced step by step, counters, states, and values of the function around it that are the
+ * same in each step (body_capture).  Those that nothing reads are dropped by body_finish. */
 #ifndef GATEFOLD_ONNX_BODY_H
 #define GATEFOLD_ONNX_BODY_H
 
@@ -18,8 +18,8 @@ Value *body_state(Body *b, const char *name, Value *init);
 bool body_next(Body *b, Value *state, Value *v);
 /* Inside values stacked along axis[i], in the order of the steps. */
 void body_result(Body *b, Value *v, int axis);
-/* The op in the function around: its results are the stacked ones, then the states at the end.  The walk goes on
- * behind it.  0 after fail(). */
+/* The op in the function around: its results are the stacked ones, then the states at the end.  The walk goes
+ * on behind it.  0 after fail(). */
 Op *body_finish(Body *b, bool reverse);
 void body_abandon(Body *b);                     /* after a fault: the walk goes on in the function around */
 

@@ -1,5 +1,5 @@
-/* function.c: the model's own functions (opset 15 and later): a node that calls one stands for the function's nodes,
- * with the attributes that they refer to taken from the call, or from the function's defaults. */
+/* function.c: the model's own functions (opset 15 and later): a node that calls one stands for the function's
+ * nodes, with the attributes that they refer to taken from the call, or from the function's defaults. */
 #include "onnx/import.h"
 
 #include <string.h>
@@ -102,8 +102,8 @@ static bool check_call(Node *n, const Onnx__Function *f)
 	if (n->im->depth == MAX_DEPTH)
 		return fail(n, "functions call each other more than %d deep", MAX_DEPTH);
 	if (n->nin > (int)f->n_input || n->nout > (int)f->n_output)
-		return fail(n, "has %d operands and %d results; the model's function takes %zu and gives %zu", n->nin,
-			    n->nout, f->n_input, f->n_output);
+		return fail(n, "has %d operands and %d results; the model's function takes %zu and gives %zu",
+			    n->nin, n->nout, f->n_input, f->n_output);
 	for (size_t i = 0; i < n->p->n_attribute; i++) {
 		const char *name = n->p->attribute[i]->name;
 		bool known = false;
@@ -115,8 +115,9 @@ static bool check_call(Node *n, const Onnx__Function *f)
 			return fail(n, "attribute '%s' is not one of the model's function", name);
 	}
 	int opset = opset_of(f, n->im->model->opset);
-	return (opset > 0 && opset <= NEWEST_OPSET)
-		|| fail(n, "the model's function is written for opset %d; the newest supported is %d", opset, NEWEST_OPSET);
+	return (opset > 0 && opset <= NEWEST_OPSET) ||
+	       fail(n, "the model's function is written for opset %d; the newest supported is %d", opset,
+		    NEWEST_OPSET);
 }
 
 /* An operand that the call leaves out is left out of the nodes inside, too. */

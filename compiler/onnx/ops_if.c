@@ -1,5 +1,6 @@
-/* ops_if.c: If.  Of a condition that is known now only the branch it chooses is walked, as if it stood here.  Else both
- * branches are computed, which costs time but changes nothing as no operator has effects, and `where` chooses. */
+/* ops_if.c: If.  Of a condition that is known now only the branch it chooses is walked, as if it stood here.
+ * Else both branches are computed, which costs time but changes nothing as no operator has effects, and
+ * `where` chooses. */
 #include "onnx/operators.h"
 
 #include <stdio.h>
@@ -11,8 +12,8 @@ static bool branch(Node *n, const char *name, Value ***out)
 		return fail(n, "attribute '%s' is missing", name);
 	const Onnx__Graph *g = a->g;
 	if (g->n_input || g->n_output != n->p->n_output)
-		return fail(n, "its %s has %zu inputs and %zu results; it must have 0 and %zu", name, g->n_input,
-			    g->n_output, n->p->n_output);
+		return fail(n, "its %s has %zu inputs and %zu results; it must have 0 and %zu", name,
+			    g->n_input, g->n_output, n->p->n_output);
 	*out = NEWN(n->im->arena, Value *, g->n_output);
 	return graph_walk(n->im, n->scope, &(Walk){ .g = g }, *out);
 }
@@ -49,9 +50,13 @@ static bool differ(Node *n, const Value *c, const char *what)
 {
 	const char *name = source(n->im, c->val);
 	if (name)
-		return fail(n, "its condition is computed from input '%s' when the model runs, and its branches have %s; "
-			    "bind the input: --set %s=VALUE", name, what, name);
-	return fail(n, "its condition '%s' is computed when the model runs, and its branches have %s", c->name, what);
+		return fail(n,
+			    "its condition is computed from input '%s' when the model runs, and its branches "
+			    "have %s; "
+			    "bind the input: --set %s=VALUE",
+			    name, what, name);
+	return fail(n, "its condition '%s' is computed when the model runs, and its branches have %s",
+		    c->name, what);
 }
 
 static bool choose(Node *n, int k, Value *c, Value *a, Value *b)
@@ -73,8 +78,8 @@ static bool choose(Node *n, int k, Value *c, Value *a, Value *b)
 	if (!in[1] || !in[2])
 		return false;
 	if (in[1]->type != in[2]->type) {
-		snprintf(what, sizeof what, "different shapes, %s and %s", type_text(in[1]->type, x, sizeof x),
-			 type_text(in[2]->type, y, sizeof y));
+		snprintf(what, sizeof what, "different shapes, %s and %s",
+			 type_text(in[1]->type, x, sizeof x), type_text(in[2]->type, y, sizeof y));
 		return differ(n, c, what);
 	}
 	Shape scalar = { 0 };

@@ -1,9 +1,10 @@
 /* ops_loop.c: Loop: its body becomes the step function of a `scan`, once the number of iterations is known.
  *
- * Values that the body hands on are of three kinds: those it never changes (weights, often), which are the outer values
- * inside, too; integers it adds a constant to, whose value in each iteration is known; and states.  The condition
- * is followed with what is known of counters, iteration by iteration, before anything is built.  A condition that
- * depends on the model's inputs becomes a state: once it is false, the states stay what they are. */
+ * Values that the body hands on are of three kinds: those it never changes (weights, often), which are the
+ * outer values inside, too; integers it adds a constant to, whose value in each iteration is known; and
+ * states.  The condition is followed with what is known of counters, iteration by iteration, before anything
+ * is built.  A condition that depends on the model's inputs becomes a state: once it is false, the states
+ * stay what they are. */
 #include "onnx/body.h"
 #include "onnx/operators.h"
 
@@ -87,7 +88,8 @@ static bool find_step(LoopOp *l, const char *from, const char *to, int64_t *step
 		*step = sub ? -*step : *step;
 		return true;
 	}
-	return add && !strcmp(trace(l->g, p->input[1]), from) && known_number(l, trace(l->g, p->input[0]), step);
+	return add && !strcmp(trace(l->g, p->input[1]), from) &&
+	       known_number(l, trace(l->g, p->input[0]), step);
 }
 
 static void classify(LoopOp *l, int i)
@@ -116,7 +118,9 @@ static bool read_loop(LoopOp *l)
 	l->nout = (int)l->g->n_output - 1 - l->nstate;
 	l->init = n->in + 2;
 	if (l->g->n_input != (size_t)l->nstate + 2 || l->nout < 0 || n->nout > l->nstate + l->nout)
-		return fail(n, "its body has %zu inputs and %zu results, which do not fit %d operands and %d results",
+		return fail(n,
+			    "its body has %zu inputs and %zu results, which do not fit %d operands and %d "
+			    "results",
 			    l->g->n_input, l->g->n_output, n->nin, n->nout);
 	for (int i = 2; i < n->nin; i++)
 		if (!n->in[i])
@@ -150,7 +154,8 @@ static int condition_after(LoopOp *l, int64_t k)
 	im->arena = arena_new();
 	im->copies = table_new(im->arena, 8);
 	im->d = quiet;
-	Value **in = NEWN(im->arena, Value *, l->g->n_input), **out = NEWN(im->arena, Value *, l->g->n_output);
+	Value **in = NEWN(im->arena, Value *, l->g->n_input),
+	      **out = NEWN(im->arena, Value *, l->g->n_output);
 	bool *want = NEWN(im->arena, bool, l->g->n_output);
 	want[0] = true;
 	for (size_t i = 0; i < l->g->n_input; i++) {
@@ -169,7 +174,8 @@ static int condition_after(LoopOp *l, int64_t k)
 	}
 	Walk w = { .g = l->g, .in = in, .want = want, .constants = true };
 	int known = -1;
-	if (graph_walk(im, l->n->scope, &w, out) && is_host(out[0]) && out[0]->host->count == 1 && !out[0]->steps)
+	if (graph_walk(im, l->n->scope, &w, out) && is_host(out[0]) && out[0]->host->count == 1 &&
+	    !out[0]->steps)
 		known = tensor_get_int(out[0]->host, 0) != 0;
 	arena_free(im->arena);
 	diag_free(quiet);
@@ -185,8 +191,11 @@ static bool read_trip_count(LoopOp *l)
 	if (!m)
 		return true;
 	if (!is_host(m))
-		return fail(l->n, "its trip count '%s' is computed from the model's inputs; bind the input it comes from "
-			    "with --set NAME=VALUE", m->name);
+		return fail(l->n,
+			    "its trip count '%s' is computed from the model's inputs; bind the input it "
+			    "comes from "
+			    "with --set NAME=VALUE",
+			    m->name);
 	if (!is_whole(m->type) || m->host->count != 1)
 		return fail(l->n, "its trip count is no whole number");
 	l->trip = host_sym(m->host, m->steps, 0);
@@ -202,11 +211,14 @@ static bool read_trip_count(LoopOp *l)
 static bool mask_condition(LoopOp *l)
 {
 	if (l->endless)
-		return fail(l->n, "ends by a condition that is computed when the model runs, and has no trip count");
+		return fail(
+			l->n,
+			"ends by a condition that is computed when the model runs, and has no trip count");
 	for (int i = l->nstate; i < l->n->nout; i++)
 		if (result(l->n, i) && result(l->n, i)->needed)
-			return fail(l->n, "stacks results, but its condition is computed when the model runs: how many there "
-				    "are would not be known");
+			return fail(l->n, "stacks results, but its condition is computed when the model "
+					  "runs: how many there "
+					  "are would not be known");
 	return l->masked = true;
 }
 
@@ -214,7 +226,8 @@ static bool follow_condition(LoopOp *l)
 {
 	int always = condition_after(l, -1);
 	if (always == 1)
-		return !l->endless || fail(l->n, "never ends: it has no trip count and its condition stays true");
+		return !l->endless ||
+		       fail(l->n, "never ends: it has no trip count and its condition stays true");
 	if (always == 0) {
 		l->trip = (Sym){ 0, !l->endless && !l->trip.a && !l->trip.b ? 0 : 1 };
 		return true;
@@ -298,7 +311,10 @@ static bool mask_states(LoopOp *l, Body *b, Value *on, Value *const *in, Value *
 {
 	for (int i = 0; i < l->nstate; i++)
 		if (l->c[i].role == R_COUNT)
-			return fail(l->n, "its condition is computed when the model runs, and it counts: how far would not be known");
+			return fail(
+				l->n,
+				"its condition is computed when the model runs, and it counts: how far would "
+				"not be known");
 	for (int i = 0; i < l->nstate; i++)
 		if (l->c[i].role == R_STATE && !(out[1 + i] = masked(l, on, out[1 + i], in[2 + i])))
 			return false;
@@ -349,7 +365,9 @@ static bool *wanted(LoopOp *l)
 	bool *want = NEWN(l->n->im->arena, bool, l->g->n_output);
 	for (size_t i = 0; i < l->g->n_output; i++) {
 		const Value *v = i ? result(l->n, (int)i - 1) : 0;
-		want[i] = i == 0 ? l->masked : i <= (size_t)l->nstate ? l->c[i - 1].role == R_STATE : v && v->needed;
+		want[i] = i == 0                   ? l->masked
+			  : i <= (size_t)l->nstate ? l->c[i - 1].role == R_STATE
+						   : v && v->needed;
 	}
 	return want;
 }
@@ -360,8 +378,8 @@ static bool run_body(LoopOp *l, Body *b, Value **in, Value **out, int *nret)
 	Value *on = 0;
 	if (l->masked && !(on = condition_state(l, b)))
 		return fail(l->n, "its condition is no scalar");
-	if (!bind_inputs(l, b, in)
-	    || !graph_walk(l->n->im, l->n->scope, &(Walk){ .g = l->g, .in = in, .want = want, .body = b }, out))
+	if (!bind_inputs(l, b, in) ||
+	    !graph_walk(l->n->im, l->n->scope, &(Walk){.g = l->g, .in = in, .want = want, .body = b}, out))
 		return false;
 	for (size_t i = 0; i < l->g->n_output; i++)
 		if (want[i] && out[i]->kind == V_UNKNOWN)
@@ -387,7 +405,8 @@ bool op_loop(Node *n)
 	if (!l.trip.a && !l.trip.b)
 		return no_iteration(&l);
 	Body *b = body_begin(n, "loop", l.trip.a ? DIM_T : (int32_t)l.trip.b);
-	Value **in = NEWN(n->im->arena, Value *, l.g->n_input), **out = NEWN(n->im->arena, Value *, l.g->n_output);
+	Value **in = NEWN(n->im->arena, Value *, l.g->n_input),
+	      **out = NEWN(n->im->arena, Value *, l.g->n_output);
 	int nret = 0;
 	if (!run_body(&l, b, in, out, &nret)) {
 		body_abandon(b);

@@ -1,8 +1,9 @@
 /* ops_quant.c: operators of quantized models, as what they stand for: real = (q - zero) * scale.
  *
- * Weights are turned into reals here.  Integers of 8 and 16 bits that are computed are carried as reals, so that
- * QuantizeLinear is round, add and clip, and the model's own grid survives in float.  What comes out of
- * DequantizeLinear has the grid's range as its range.  Integer products are sums of reals: exact up to 2^24. */
+ * Weights are turned into reals here.  Integers of 8 and 16 bits that are computed are carried as reals, so
+ * that QuantizeLinear is round, add and clip, and the model's own grid survives in float.  What comes out of
+ * DequantizeLinear has the grid's range as its range.  Integer products are sums of reals: exact up to
+ * 2^24. */
 #include "onnx/operators.h"
 #include "onnx/sketch.h"
 
@@ -32,7 +33,8 @@ static bool check_grid(Node *n, const Value *v, const Shape *x, const char *what
 	if (!get_axis(n, "axis", 1, x->rank, &a))
 		return false;
 	if (x->dim[a] != s.dim[0])
-		return fail(n, "its %s has %d numbers, axis %d of the operand %d", what, s.dim[0], a, x->dim[a]);
+		return fail(n, "its %s has %d numbers, axis %d of the operand %d", what, s.dim[0], a,
+			    x->dim[a]);
 	*axis = a;
 	return true;
 }
@@ -121,7 +123,8 @@ bool op_dequantize(Node *n)
 	if (!check_form(n) || !check_grid(n, scale, &s, "scale", &axis)
 	    || (zero && !check_grid(n, zero, &s, "zero point", &zero_axis)))
 		return false;
-	if ((!is_small(x->type) && x->type != H_I32) || (zero && (zero->type != x->type || zero_axis != axis)))
+	if ((!is_small(x->type) && x->type != H_I32) ||
+	    (zero && (zero->type != x->type || zero_axis != axis)))
 		return fail(n, "operands are %s, %s and %s, which do not fit together", host_name(x->type),
 			    host_name(scale->type), zero ? host_name(zero->type) : "none");
 	if (all_host(n))
@@ -181,7 +184,8 @@ static bool quantize_host(Node *n, HostType type, int axis)
 static Val *divide(Node *n, Val *x, Value *scale, int axis, int rank)
 {
 	int e;
-	if (is_host(scale) && scale->host->count == 1 && is_pow2((float)tensor_get(scale->host, 0), &e) && e > -126)
+	if (is_host(scale) && scale->host->count == 1 && is_pow2((float)tensor_get(scale->host, 0), &e) &&
+	    e > -126)
 		return emit2(n, O_mul, x, emit_scalar(n, H_F32, ldexp(1, -e)));
 	return emit2(n, O_div, x, grid_operand(n, scale, axis, rank));
 }
@@ -201,7 +205,8 @@ bool op_quantize(Node *n)
 {
 	Value *x = n->in[0], *scale = n->in[1], *zero = input(n, 2);
 	Shape s = shape_of(x);
-	int axis, zero_axis, want = get_attr(n, "output_dtype") ? host_type((int)get_int(n, "output_dtype", 0)) : -1;
+	int axis, zero_axis,
+		want = get_attr(n, "output_dtype") ? host_type((int)get_int(n, "output_dtype", 0)) : -1;
 	HostType type = zero ? zero->type : want >= 0 ? (HostType)want : H_U8;
 	if (!check_form(n) || !check_grid(n, scale, &s, "scale", &axis)
 	    || (zero && !check_grid(n, zero, &s, "zero point", &zero_axis)))
@@ -210,8 +215,8 @@ bool op_quantize(Node *n)
 		return fail(n, "attribute 'precision' = %lld is not supported; supported: 0",
 			    (long long)get_int(n, "precision", 0));
 	if (!is_small(type) || is_whole(x->type) || (zero && zero_axis != axis))
-		return fail(n, "from %s to %s is not supported; supported: to integers of 8 and 16 bits", host_name(x->type),
-			    host_name(type));
+		return fail(n, "from %s to %s is not supported; supported: to integers of 8 and 16 bits",
+			    host_name(x->type), host_name(type));
 	if (all_host(n))
 		return quantize_host(n, type, axis);
 	Val *v = operand(n, x);
@@ -261,8 +266,8 @@ bool op_dynamic_quantize(Node *n)
 /* q as reals; scale "": 1. */
 static const char *reals(Sketch *s, Value *q, const char *scale, Value *zero, int64_t axis)
 {
-	const char *y = SKETCH(s, "DequantizeLinear", sketch_value(s, q), *scale ? scale : sketch_number(s, 1),
-			       sketch_value(s, zero));
+	const char *y = SKETCH(s, "DequantizeLinear", sketch_value(s, q),
+			       *scale ? scale : sketch_number(s, 1), sketch_value(s, zero));
 	sketch_int(s, "axis", axis);
 	return y;
 }
@@ -288,7 +293,8 @@ bool op_matmul_integer(Node *n)
 	Value *az = input(n, 2), *bz = input(n, 3);
 	Shape z = az ? shape_of(az) : (Shape){ 0 };
 	if (z.rank > 1 || (z.rank == 1 && z.dim[0] != 1))
-		return fail(n, "a zero point for each row of the left operand is not supported; one number is");
+		return fail(n,
+			    "a zero point for each row of the left operand is not supported; one number is");
 	const char *a = reals(s, n->in[0], "", az, -1), *b = reals(s, n->in[1], "", bz, -1);
 	return whole_result(s, SKETCH(s, "MatMul", a, b), n);
 }
@@ -298,7 +304,8 @@ bool op_qlinear_matmul(Node *n)
 	Sketch *s = sketch_new(n);
 	const char *a = reals(s, n->in[0], sketch_value(s, n->in[1]), n->in[2], -1);
 	const char *b = reals(s, n->in[3], sketch_value(s, n->in[4]), n->in[5], -1);
-	SKETCH(s, "QuantizeLinear", SKETCH(s, "MatMul", a, b), sketch_value(s, n->in[6]), sketch_value(s, n->in[7]));
+	SKETCH(s, "QuantizeLinear", SKETCH(s, "MatMul", a, b), sketch_value(s, n->in[6]),
+	       sketch_value(s, n->in[7]));
 	return sketch_done(s);
 }
 
@@ -344,16 +351,19 @@ static const char *lstm_weights(Sketch *s, Value *w, Value *scale, Value *zero)
 	return q;
 }
 
-/* The weights are what they stand for; activations stay real, which is what their quantization approximates. */
+/* The weights are what they stand for; activations stay real, which is what their quantization approximates.
+ */
 bool op_dynamic_quantize_lstm(Node *n)
 {
 	Sketch *s = sketch_new(n);
 	for (int i = 8; i < 12; i++)
 		if (!is_host(input(n, i)) || !input(n, i)->host->rank)
 			return fail(n, "operand %d must be a constant list", i);
-	const char *w = lstm_weights(s, n->in[1], n->in[8], n->in[9]), *r = lstm_weights(s, n->in[2], n->in[10], n->in[11]);
-	SKETCH(s, "LSTM", sketch_value(s, n->in[0]), w, r, sketch_value(s, input(n, 3)), sketch_value(s, input(n, 4)),
-	       sketch_value(s, input(n, 5)), sketch_value(s, input(n, 6)), sketch_value(s, input(n, 7)));
+	const char *w = lstm_weights(s, n->in[1], n->in[8], n->in[9]);
+	const char *r = lstm_weights(s, n->in[2], n->in[10], n->in[11]);
+	SKETCH(s, "LSTM", sketch_value(s, n->in[0]), w, r, sketch_value(s, input(n, 3)),
+	       sketch_value(s, input(n, 4)), sketch_value(s, input(n, 5)), sketch_value(s, input(n, 6)),
+	       sketch_value(s, input(n, 7)));
 	sketch_attrs(s);
 	return sketch_done(s);
 }

@@ -31,7 +31,8 @@ static bool direction(ScanOp *s, const char *name, int count, int i, bool *backw
 	if (!list_entry(s, name, count, i, &v))
 		return false;
 	*backward = v == 1;
-	return v == 0 || v == 1 || fail(s->n, "attribute '%s' holds %lld; supported: 0, 1", name, (long long)v);
+	return v == 0 || v == 1 ||
+	       fail(s->n, "attribute '%s' holds %lld; supported: 0, 1", name, (long long)v);
 }
 
 static bool read_scan(ScanOp *s)
@@ -44,13 +45,16 @@ static bool read_scan(ScanOp *s)
 	if (!body)
 		return fail(n, "attribute 'body' is missing");
 	if (nseq < 1 || nseq > n->nin)
-		return fail(n, "attribute 'num_scan_inputs' = %lld does not fit %d operands", (long long)nseq, n->nin);
+		return fail(n, "attribute 'num_scan_inputs' = %lld does not fit %d operands", (long long)nseq,
+			    n->nin);
 	s->g = body->g;
 	s->nseq = (int)nseq;
 	s->nstate = n->nin - s->nseq;
 	s->nout = (int)s->g->n_output - s->nstate;
 	if (s->g->n_input != (size_t)n->nin || s->nout < 0 || n->nout > (int)s->g->n_output)
-		return fail(n, "its body has %zu inputs and %zu results, which do not fit %d operands and %d results",
+		return fail(n,
+			    "its body has %zu inputs and %zu results, which do not fit %d operands and %d "
+			    "results",
 			    s->g->n_input, s->g->n_output, n->nin, n->nout);
 	for (int i = 0; i < n->nin; i++)
 		if (!n->in[i])
@@ -85,8 +89,9 @@ static bool bind_operands(ScanOp *s, Body *b, Value **in)
 		int64_t a;
 		int axis;
 		bool backward;
-		if (!list_entry(s, "scan_input_axes", s->nseq, i, &a) || !in_axis(s->n, a, shape_of(x).rank, &axis)
-		    || !direction(s, "scan_input_directions", s->nseq, i, &backward))
+		if (!list_entry(s, "scan_input_axes", s->nseq, i, &a) ||
+		    !in_axis(s->n, a, shape_of(x).rank, &axis) ||
+		    !direction(s, "scan_input_directions", s->nseq, i, &backward))
 			return false;
 		bool turn = backward != s->reverse;
 		int64_t at = !turn ? 0 : s->steps == DIM_T ? -1 : s->steps - 1;
@@ -112,7 +117,8 @@ static bool add_results(ScanOp *s, Body *b, Value *const *in, Value *const *out)
 	return true;
 }
 
-/* Stacked results lie where their step's sequences lie; ONNX puts them in the order of the steps, or against it. */
+/* Stacked results lie where their step's sequences lie; ONNX puts them in the order of the steps, or against
+ * it. */
 static bool set_results(ScanOp *s, const Op *o, Value *const *out)
 {
 	Node *n = s->n;
@@ -124,8 +130,8 @@ static bool set_results(ScanOp *s, const Op *o, Value *const *out)
 		if (!direction(s, "scan_output_directions", s->nout, i, &prepend))
 			return false;
 		if (prepend != s->reverse)
-			v = emit_slice(n, v, (int)attr_find(o, "out_axis")->v.i[i], s->steps == DIM_T ? -1 : s->steps - 1,
-				       -1, s->steps);
+			v = emit_slice(n, v, (int)attr_find(o, "out_axis")->v.i[i],
+				       s->steps == DIM_T ? -1 : s->steps - 1, -1, s->steps);
 		set_run(n, s->nstate + i, v, out[s->nstate + i]->type);
 	}
 	return true;
@@ -137,8 +143,10 @@ bool op_scan(Node *n)
 	if (!read_scan(&s) || !read_steps(&s))
 		return false;
 	Body *b = body_begin(n, "scan", s.steps);
-	Value **in = NEWN(n->im->arena, Value *, s.g->n_input), **out = NEWN(n->im->arena, Value *, s.g->n_output);
-	bool good = bind_operands(&s, b, in) && graph_walk(n->im, n->scope, &(Walk){ .g = s.g, .in = in, .body = b }, out);
+	Value **in = NEWN(n->im->arena, Value *, s.g->n_input),
+	      **out = NEWN(n->im->arena, Value *, s.g->n_output);
+	bool good = bind_operands(&s, b, in) &&
+		    graph_walk(n->im, n->scope, &(Walk){.g = s.g, .in = in, .body = b}, out);
 	for (size_t i = 0; good && i < s.g->n_output; i++)
 		good = out[i]->kind != V_UNKNOWN;
 	if (!good || !add_results(&s, b, in, out)) {

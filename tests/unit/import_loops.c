@@ -52,7 +52,10 @@ static Build *sums(const char *dims, const char *state)
 static void scan_directions(void **state)
 {
 	static const float want[4][6] = {
-		{ 1, 10, 3, 30, 6, 60 }, { 6, 60, 3, 30, 1, 10 }, { 3, 30, 5, 50, 6, 60 }, { 6, 60, 5, 50, 3, 30 },
+		{1, 10, 3, 30, 6, 60},
+		{6, 60, 3, 30, 1, 10},
+		{3, 30, 5, 50, 6, 60},
+		{6, 60, 5, 50, 3, 30},
 	};
 	for (int i = 0; i < 4; i++) {
 		Build *b = sums("3 2", "2");
@@ -68,7 +71,7 @@ static void scan_axes(void **state)
 	Build *b = sums("2 3", "2");
 	set_ints(b, b->g.node[0], "scan_input_axes", "-1");
 	set_ints(b, b->g.node[0], "scan_output_axes", "1");
-	gives(b, (const void *[]){ (float[]){ 1, 2, 3, 10, 20, 30 } }, 3, 6, (float[]){ 1, 3, 6, 10, 30, 60 });
+	gives(b, (const void *[]){(float[]){1, 2, 3, 10, 20, 30}}, 3, 6, (float[]){1, 3, 6, 10, 30, 60});
 	build_free(b);
 }
 
@@ -100,8 +103,8 @@ static void scans_refused(void **state)
 
 /* ---- Loop ---------------------------------------------------------------------------------- */
 
-/* A Loop over: the number of the iteration i, condition c, states of the given names; the caller adds the body's
- * nodes between begin and end. */
+/* A Loop over: the number of the iteration i, condition c, states of the given names; the caller adds the
+ * body's nodes between begin and end. */
 static Onnx__Graph loop_begin(Build *b, const char *states)
 {
 	size_t n;
@@ -315,14 +318,19 @@ static Build *bad_loop(const char *trips, const char *cond, const char *in)
 
 static void loops_refused(void **state)
 {
-	refuse(bad_loop(0, "c a1", "- go a"), "(Loop): never ends: it has no trip count and its condition stays true");
-	refuse(bad_loop("3", "c a1", "N go a"), "(Loop): its trip count 'N' is computed from the model's inputs; bind "
+	refuse(bad_loop(0, "c a1", "- go a"),
+	       "(Loop): never ends: it has no trip count and its condition stays true");
+	refuse(bad_loop("3", "c a1", "N go a"),
+	       "(Loop): its trip count 'N' is computed from the model's inputs; bind "
 	       "the input it comes from with --set NAME=VALUE");
-	refuse(bad_loop("3", "again a1", "M go a"), "(Loop): stacks results, but its condition is computed when the model "
+	refuse(bad_loop("3", "again a1", "M go a"),
+	       "(Loop): stacks results, but its condition is computed when the model "
 	       "runs");
-	refuse(bad_loop(0, "again a1", "- go a"), "(Loop): ends by a condition that is computed when the model runs, and "
+	refuse(bad_loop(0, "again a1", "- go a"),
+	       "(Loop): ends by a condition that is computed when the model runs, and "
 	       "has no trip count");
-	refuse(bad_loop("3", "c wide", "M go a"), "(Loop): state 'a0' is f32[2] before a step and f32[3,2] after it");
+	refuse(bad_loop("3", "c wide", "M go a"),
+	       "(Loop): state 'a0' is f32[2] before a step and f32[3,2] after it");
 	refuse(bad_loop("3", "c a1 a1", "M go a a a"), "which do not fit 5 operands and 2 results");
 }
 
@@ -382,12 +390,14 @@ static void branches_refused(void **state)
 {
 	Build *b = branches("Shape");
 	b->g.node[1]->attribute[1]->g->node[0]->n_input = 1;
-	refused(b, "(If): its condition is computed from input 'k' when the model runs, and its branches have different types; "
-		"bind the input: --set k=VALUE");
+	refused(b, "(If): its condition is computed from input 'k' when the model runs, and its branches "
+		   "have different types; "
+		   "bind the input: --set k=VALUE");
 	bind(b, "k", "1");
 	gives(b, in32, 3, 6, (float[]){ 2, 20, 4, 40, 6, 60 });
 	build_free(b);
-	refuse(branches("Frobnicate"), "its branches have no results that can be computed; bind the input: --set k=VALUE");
+	refuse(branches("Frobnicate"),
+	       "its branches have no results that can be computed; bind the input: --set k=VALUE");
 	b = branches("Mul");
 	b->g.node[1]->n_attribute = 1;
 	refuse(b, "node 'n1' (If): attribute 'else_branch' is missing");
@@ -462,12 +472,15 @@ static void too_many(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(scan_directions), cmocka_unit_test(scan_axes), cmocka_unit_test(scan_over_time),
-		cmocka_unit_test(scans_refused), cmocka_unit_test(loop_over_rows), cmocka_unit_test(loop_backwards),
-		cmocka_unit_test(loop_condition), cmocka_unit_test(loop_counter), cmocka_unit_test(loop_masked),
-		cmocka_unit_test(loop_never), cmocka_unit_test(loop_weights), cmocka_unit_test(loop_over_time),
-		cmocka_unit_test(nested_loops), cmocka_unit_test(loops_refused), cmocka_unit_test(both_branches),
-		cmocka_unit_test(bound_inputs), cmocka_unit_test(branches_refused), cmocka_unit_test(functions),
+		cmocka_unit_test(scan_directions),   cmocka_unit_test(scan_axes),
+		cmocka_unit_test(scan_over_time),    cmocka_unit_test(scans_refused),
+		cmocka_unit_test(loop_over_rows),    cmocka_unit_test(loop_backwards),
+		cmocka_unit_test(loop_condition),    cmocka_unit_test(loop_counter),
+		cmocka_unit_test(loop_masked),       cmocka_unit_test(loop_never),
+		cmocka_unit_test(loop_weights),      cmocka_unit_test(loop_over_time),
+		cmocka_unit_test(nested_loops),      cmocka_unit_test(loops_refused),
+		cmocka_unit_test(both_branches),     cmocka_unit_test(bound_inputs),
+		cmocka_unit_test(branches_refused),  cmocka_unit_test(functions),
 		cmocka_unit_test(functions_refused), cmocka_unit_test(too_many),
 	};
 	return cmocka_run_group_tests(tests, 0, 0);

@@ -67,7 +67,7 @@ static void scale_for_each_row(void **state)
 	set_int(b, add_node(b, "QuantizeLinear", "x S Z", "q"), "axis", 0);
 	set_int(b, add_node(b, "DequantizeLinear", "q S Z", "y"), "axis", -2);
 	add_output(b, "y");
-	gives(b, (const void *[]){ (float[]){ 1.5f, 2.5f, 3, 3, 5, 6 } }, 2, 6, (float[]){ 2, 2, 3, 4, 4, 6 });
+	gives(b, (const void *[]){(float[]){1.5f, 2.5f, 3, 3, 5, 6}}, 2, 6, (float[]){2, 2, 3, 4, 4, 6});
 	build_free(b);
 }
 
@@ -94,7 +94,8 @@ static void dynamic(void **state)
 	add_node(b, "DynamicQuantizeLinear", "x", "q s1 z1");
 	add_node(b, "DequantizeLinear", "q s1 z1", "y");
 	add_output(b, "y");
-	gives(b, (const void *[]){ (float[]){ -51, 204, 1, 0.5f, -0.5f, 2.5f } }, 2, 6, (float[]){ -51, 204, 1, 0, 0, 2 });
+	gives(b, (const void *[]){(float[]){-51, 204, 1, 0.5f, -0.5f, 2.5f}}, 2, 6,
+	      (float[]){-51, 204, 1, 0, 0, 2});
 	gives(b, (const void *[]){ (float[]){ 0, 0, 0, 0, 0, 0 } }, 2, 6, (float[]){ 0, 0, 0, 0, 0, 0 });
 	build_free(b);
 }
@@ -210,9 +211,15 @@ static void forms_refused(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(rounds_and_saturates), cmocka_unit_test(scale_for_each_row), cmocka_unit_test(constants),
-		cmocka_unit_test(dynamic), cmocka_unit_test(integer_products), cmocka_unit_test(quantized_products),
-		cmocka_unit_test(convolutions), cmocka_unit_test(lstm), cmocka_unit_test(forms_refused),
+		cmocka_unit_test(rounds_and_saturates),
+		cmocka_unit_test(scale_for_each_row),
+		cmocka_unit_test(constants),
+		cmocka_unit_test(dynamic),
+		cmocka_unit_test(integer_products),
+		cmocka_unit_test(quantized_products),
+		cmocka_unit_test(convolutions),
+		cmocka_unit_test(lstm),
+		cmocka_unit_test(forms_refused),
 	};
 	return cmocka_run_group_tests(tests, 0, 0);
 }

@@ -40,8 +40,8 @@ static inline void bind(Build *b, const char *name, const char *value)
 	b->opt.nset = 1;
 }
 
-/* The first output of the model run in the interpreter; n elements of 4 bytes.  steps: how many, for a model that
- * takes any number (`stream` may have made a fixed number one of these). */
+/* The first output of the model run in the interpreter; n elements of 4 bytes.  steps: how many, for a model
+ * that takes any number (`stream` may have made a fixed number one of these). */
 static inline void *computed(Build *b, const void *const *in, int32_t steps, size_t n)
 {
 	char err[500] = "";

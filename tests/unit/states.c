@@ -57,7 +57,8 @@ static void has(const char *t, const char *part)
 
 static void pairs_become_states(void **state)
 {
-	Options named = { .state_in = (const char *[]){ "h0" }, .state_out = (const char *[]){ "hn" }, .nstate = 1 };
+	Options named = {
+		.state_in = (const char *[]){"h0"}, .state_out = (const char *[]){"hn"}, .nstate = 1};
 	Options all = { .all_states = true };
 	for (int i = 0; i < 2; i++) {
 		Diag *d = diag_new();
@@ -87,7 +88,9 @@ static void bad_pairs(void **state)
 		{ "h1", "hn", "--state h1=hn: the model has no input 'h1'" },
 	};
 	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
-		Options opt = { .state_in = (const char **)&bad[i].in, .state_out = (const char **)&bad[i].out, .nstate = 1 };
+		Options opt = {.state_in = (const char **)&bad[i].in,
+			       .state_out = (const char **)&bad[i].out,
+			       .nstate = 1};
 		Diag *d = diag_new();
 		assert_null(with_states(&opt, d));
 		char *t;
