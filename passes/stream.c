@@ -6,7 +6,8 @@
  * fine: what follows from it is worked out at every step, and the last one counts.
  *
  * States of @main (its state inputs, paired with outputs) become @step's where there is just one step; else
- * @main stays as it is.
+ * @main stays as it is.  A network of one step that hands states in and out has them all: what starts from a
+ * constant there does so in every step.
  *
  * A fixed number of steps above one becomes T: a network that works step by step takes any number. */
 #include "passes/passes.h"
@@ -41,13 +42,13 @@ static int32_t scan_length(const Op *o)
 }
 
 /* T, or the length of the scans: 1 where one has just that (others then go along another axis), or that of
- * the first.  0: there is no time. */
+ * the first.  What keeps states from run to run makes a step a run.  0: there is no time. */
 static int32_t find_steps(const Func *main)
 {
 	for (int i = 0; i < main->nparam; i++)
 		if (type_has_t(main->param[i]->type))
 			return DIM_T;
-	int32_t steps = 0;
+	int32_t steps = main->nstate > 0;
 	for (const Op *o = main->body.first; o; o = o->next)
 		if (o->kind == O_scan && (!steps || scan_length(o) == 1))
 			steps = scan_length(o);
@@ -132,8 +133,11 @@ static bool time_scan(Stream *s, const Op *o)
 	for (int i = 0; i < o->nin; i++) {
 		if (i < nseq && s->steps != 1 && operand_time(s, o->in[i]) != list_at(o, "axis", i))
 			return refuse(s, o, "steps along another axis than time");
-		if (i >= nseq && i < nseq + ninit && !o->in[i]->data && s->steps != 1)
-			return refuse(s, o, "starts from a state that is not constant");
+		if (i >= nseq && i < nseq + ninit && !o->in[i]->data) {
+			if (s->steps != 1)
+				return refuse(s, o, "starts from a state that is not constant");
+			s->carried = true;
+		}
 		if (i >= nseq + ninit && operand_time(s, o->in[i]) != CONSTANT)
 			return refuse(s, o, "has weights or lengths that are not constant");
 	}

@@ -18,6 +18,7 @@ typedef struct Stream {
 	Module *m;
 	Func *main;
 	int32_t steps;          /* DIM_T, or a fixed number */
+	bool carried;           /* a scan of one step starts from a value: the network's user carries the states */
 	int *time;              /* of each value of main, by id */
 	char why[200];          /* where the first op stands that needs the whole sequence */
 } Stream;

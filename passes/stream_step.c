@@ -88,10 +88,10 @@ static Data *unless_zeros(Data *d)
 	return 0;
 }
 
-/* Does state i of the scan's function come from the step itself, and go on with it? */
-static bool is_passed(const Op *o, int i)
+/* State i of the scan's function starts from the scan's operand in every step, and is not kept. */
+static bool is_passed(const Stream *s, const Op *o, int i)
 {
-	return i < attr_int(o, "init", 0) && !o->in[attr_int(o, "seq", 0) + i]->data;
+	return s->carried && i < attr_int(o, "init", 0);
 }
 
 /* Parameters and states of o's callee as values of @step, by id. */
@@ -106,7 +106,7 @@ static Val **enter(Builder *b, const Op *o)
 		map[g->param[i]->id] = i < nseq ? shaped(b, o, v, 0, g->param[i]->type) : v;
 	}
 	for (int i = 0; i < g->nstate; i++) {
-		if (is_passed(o, i)) {
+		if (is_passed(b->s, o, i)) {
 			map[g->state[i]->id] = shaped(b, o, mapped(b->map, o->in[nseq + i]), 0, g->state[i]->type);
 			continue;
 		}
@@ -144,7 +144,7 @@ static void inline_scan(Builder *b, const Op *o)
 			map[p->out[i]->id] = copy_out(b, c, p->out[i], g->name, p->out[i]->type);
 	}
 	for (int i = 0; i < g->nstate; i++) {
-		if (!is_passed(o, i)) {
+		if (!is_passed(b->s, o, i)) {
 			b->next[b->nnext++] = map[g->state[i]->id];
 			b->next[b->nnext++] = after(g, map, g->state[i]);
 		}

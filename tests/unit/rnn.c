@@ -332,7 +332,9 @@ static bool run_steps(const Case *c, Exec *e, const Buffers *b, char *err, size_
 	const Rnn *o = &c->rnn;
 	exec_reset(e);
 	for (int t = 0; t < o->steps; t++) {
-		const void *in[1] = {o->x + (size_t)t * o->batch * o->width};
+		const void *in[NOPERANDS];
+		memcpy(in, b->in, sizeof in);
+		in[0] = o->x + (size_t)t * o->batch * o->width;
 		void *out[3];
 		int n = 0;
 		for (int k = 0; k < 3; k++)
