@@ -99,7 +99,7 @@ bool only_addend(const Node *c);                /* all its uses are third operan
 bool only_added(const Quantizer *q, int n);     /* a product whose only use is an add or sub */
 bool only_scaled(const Quantizer *q, int n);    /* a sum whose only use is a mul */
 double group_most(const Quantizer *q, int n);   /* greatest magnitude the group must hold */
-double class_most(const Quantizer *q, int n, int bits);         /* the one to make a type of so many bits for */
+double class_most(const Quantizer *q, int n, int bits);         /* the one its type is made for */
 const Quant *class_quant(Quantizer *q, int n);
 const Quant *narrow_quant(Quantizer *q, int n); /* as an operand of linear or matmul */
 const Quant *value_quant(Quantizer *q, Func *f, const Val *v);  /* 0: not a value of this pass */
@@ -121,7 +121,7 @@ void exact_choose(Quantizer *q);
 const Quant *sum_quant(Quantizer *q, const Quant *x, const Quant *w, const char *name, Elem e, int shift);
 int sum_shift(const Quant *x, const Quant *w, double most);     /* so that `most` takes half of i32 */
 
-/* For sums up to `most` that another sum starts from: a shift that makes them fit, a width that bounds them. */
+/* For sums up to `most` that another sum starts from: a shift that makes them fit, and a width. */
 const Quant *addend_quant(Quantizer *q, const Quant *x, const Quant *w, const char *name, double most);
 
 /* quantize_apply.c: write types, casts and integers */

@@ -4,13 +4,15 @@
 #include <math.h>
 
 const uint8_t op_role[N_OPS] = {
-	[O_linear] = R_LINEAR, [O_conv] = R_LINEAR, [O_matmul] = R_MATMUL, [O_softmax] = R_SOFTMAX, [O_logsoftmax] = R_SOFTMAX,
-	[O_add] = R_ARITH, [O_sub] = R_ARITH, [O_mul] = R_ARITH, [O_div] = R_ARITH, [O_neg] = R_ARITH, [O_abs] = R_ARITH,
-	[O_relu] = R_ARITH, [O_affine] = R_ARITH, [O_leakyrelu] = R_ARITH, [O_thresholdedrelu] = R_ARITH,
-	[O_clip] = R_ARITH,
+	[O_linear] = R_LINEAR, [O_conv] = R_LINEAR, [O_matmul] = R_MATMUL,
+	[O_softmax] = R_SOFTMAX, [O_logsoftmax] = R_SOFTMAX,
+	[O_add] = R_ARITH, [O_sub] = R_ARITH, [O_mul] = R_ARITH, [O_div] = R_ARITH, [O_neg] = R_ARITH,
+	[O_abs] = R_ARITH, [O_relu] = R_ARITH, [O_affine] = R_ARITH, [O_leakyrelu] = R_ARITH,
+	[O_thresholdedrelu] = R_ARITH, [O_clip] = R_ARITH,
 	[O_sigmoid] = R_TABLE, [O_tanh] = R_TABLE, [O_hardsigmoid] = R_TABLE, [O_elu] = R_TABLE,
 	[O_softsign] = R_TABLE, [O_softplus] = R_TABLE, [O_scaledtanh] = R_TABLE,
-	[O_exp] = R_TABLE, [O_log] = R_TABLE, [O_sqrt] = R_TABLE, [O_pow] = R_TABLE, [O_erf] = R_TABLE, [O_floor] = R_TABLE,
+	[O_exp] = R_TABLE, [O_log] = R_TABLE, [O_sqrt] = R_TABLE, [O_pow] = R_TABLE, [O_erf] = R_TABLE,
+	[O_floor] = R_TABLE,
 	[O_where] = R_PICK, [O_min] = R_PICK, [O_max] = R_PICK,
 	[O_eq] = R_COMPARE, [O_less] = R_COMPARE, [O_lesseq] = R_COMPARE,
 	[O_argmax] = R_COMPARE,
@@ -293,8 +295,8 @@ static bool is_sum(const Op *o)
 /* Only what element-wise ops and reductions make and read may be so wide. */
 static bool may_be_deep(const Node *c)
 {
-	return !c->deep && !c->n_linear && !c->n_addend && !c->n_softmax && !c->n_squash && !c->n_link && !c->state &&
-	       !c->port_in && !c->port_out && !c->softmax_def && !c->table && c->arith_def;
+	return !c->deep && !c->n_linear && !c->n_addend && !c->n_softmax && !c->n_squash && !c->n_link &&
+	       !c->state && !c->port_in && !c->port_out && !c->softmax_def && !c->table && c->arith_def;
 }
 
 static void deepen(Quantizer *q)

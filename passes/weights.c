@@ -89,8 +89,8 @@ static double best_sign_scale(const float *x, size_t n, bool real)
 	return mean - below < 2 * below - mean ? below : 2 * below;
 }
 
-/* Weight decay leaves layers behind whose weights are all but 0.  A sum on a grid that fine could not hold anything
- * else that is added to it. */
+/* Weight decay leaves layers behind whose weights are all but 0.  A sum on a grid that fine could not hold
+ * anything else that is added to it. */
 static const double FINEST_WEIGHT = 0x1p-40;
 
 static void choose_scales(const float *x, size_t rows, size_t n, WeightRule rule, float *scale)
