@@ -1,6 +1,8 @@
 /* linear_kernels.c: which kernel an integer linear op gets, by types, shape and body. */
 #include "lower/linear.h"
 
+#include <string.h>
+
 static Func *row_kernel(Frame *fr, const Linear *n, const char *kernel, const Data *W, Func *fin)
 {
 	Lower *l = fr->l;
@@ -12,7 +14,7 @@ static Func *row_kernel(Frame *fr, const Linear *n, const char *kernel, const Da
 		{"YE", elem_name(elem_stored(n->y->elem))}, {"BSHIFT", sym_int(l, n->bshift)},
 		{"ROW", sym_int(l, W->type->dim[1])}, {"BITS", sym_int(l, bits)}, {"UP", sym_int(l, 32 - bits)},
 		{"K2", sym_int(l, n->K / 2)}, {"ODD", sym_int(l, n->K % 2)}, {"LAST", sym_int(l, n->K - 1)},
-		{"FIELD", ""},
+		{"M4", sym_int(l, n->M / 4)}, {"FIELD", ""},
 	};
 	enum { NSYM = sizeof sym / sizeof *sym };
 	if (bits < 8) {
@@ -22,6 +24,16 @@ static Func *row_kernel(Frame *fr, const Linear *n, const char *kernel, const Da
 		sym[NSYM - 1].value = field->name;
 	}
 	return kernel_get(l, kernel, l->isa, NSYM, sym);
+}
+
+/* Named targets whose cores have no vectors; elsewhere compilers vectorize the plain loop over a row. */
+static bool scalar_target(const Lower *l)
+{
+	static const char *const stems[] = {"thumb", "arm", "riscv32", "avr", "msp430", "xtensa"};
+	for (size_t i = 0; l->opt->target && i < sizeof stems / sizeof *stems; i++)
+		if (!strncmp(l->opt->target, stems[i], strlen(stems[i])) && strncmp(l->opt->target, "arm64", 5))
+			return true;
+	return false;
 }
 
 Func *linear_kernel(Frame *fr, const Linear *n, Val **W, int64_t *padded)
@@ -42,7 +54,8 @@ Func *linear_kernel(Frame *fr, const Linear *n, Val **W, int64_t *padded)
 	}
 	if (bits == 8 || bits == 16) {
 		packed = pack_plain(l, n->W);
-		kernel = long_bias ? "linear_ll" : n->wide ? "linear_l" : "linear_w";
+		kernel = long_bias ? "linear_ll" : n->wide ? "linear_l"
+		         : n->M % 4 == 0 && scalar_target(l) ? "linear_w_x4" : "linear_w";
 	} else {
 		packed = pack_bits(l, n->W, bits);
 		kernel = bits == 4 && !n->wide ? "linear_w4" : n->wide ? "linear_lb" : "linear_wb";
