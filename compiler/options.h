@@ -23,6 +23,7 @@ typedef struct Options {
 	int weights, activations, state, gates;         /* bits; 0: the default (8, 8, 16, 16) */
 	BitsRule *rule;                 /* --weights 'NAME=4' and so on, the last match wins */
 	int nrule;
+	int effort;                     /* --effort: 0 nearest rounding, 1 error feedback below 8 bits, 2 at every width */
 	bool real_scales;               /* --scales real */
 	bool per_row;                   /* --granularity row */
 	const char *calib;              /* --calib */

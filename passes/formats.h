@@ -13,6 +13,10 @@ double grid_round(double x);                    /* halves upward: the one roundi
 
 typedef struct { int bits; bool rows, real; } WeightRule;
 
+/* The scales that weights_quantize takes for d: one, or one for each row. */
+int weights_scales(Module *m, const Data *d, WeightRule rule, float **scale);
+const char *grid_name(Module *m, const Data *d);        /* data of scales chosen before, by feedback */
+
 /* Choose scales for d (f32) and store its integers. */
 void weights_quantize(Module *m, Data *d, WeightRule rule);
 /* Store d (f32) on a given grid: type and scales are q's; saturates. */

@@ -151,13 +151,27 @@ static Data *float_list(Module *m, const char *name, int32_t n, const float *x)
 	return d;
 }
 
-void weights_quantize(Module *m, Data *d, WeightRule rule)
+const char *grid_name(Module *m, const Data *d) { return arena_printf(m->arena, "%s_grid", d->name); }
+
+int weights_scales(Module *m, const Data *d, WeightRule rule, float **scale)
 {
 	size_t n = d->size / sizeof(float);
 	bool by_row = rule.rows && d->type->rank >= 2 && n;
 	size_t rows = by_row ? (size_t)d->type->dim[0] : 1;
-	float *scale = NEWN(m->arena, float, rows);
-	choose_scales(d->bytes, rows, n / rows, rule, scale);
+	*scale = NEWN(m->arena, float, rows);
+	const Data *grid = data_find(m, grid_name(m, d));
+	if (grid && grid->size == rows * sizeof(float))
+		memcpy(*scale, grid->bytes, grid->size);
+	else
+		choose_scales(d->bytes, rows, n / rows, rule, *scale);
+	return (int)rows;
+}
+
+void weights_quantize(Module *m, Data *d, WeightRule rule)
+{
+	float *scale;
+	size_t rows = (size_t)weights_scales(m, d, rule, &scale);
+	bool by_row = rule.rows && d->type->rank >= 2 && d->size;
 
 	Elem e = rule.bits == 1 ? (Elem)(64 + 1) : (Elem)rule.bits;
 	Quant *q = quant_new(m, d->name, e, by_row ? 1 : scale[0]);

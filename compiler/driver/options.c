@@ -198,6 +198,15 @@ static bool set_limit(Command *c, void *field, const char *text)
 	return whole_number(text, 1, INT64_MAX, field);
 }
 
+static bool set_effort(Command *c, void *field, const char *text)
+{
+	(void)c;
+	int64_t v;
+	bool good = whole_number(text, 0, 2, &v);
+	*(int *)field = (int)v;
+	return good;
+}
+
 static bool set_seed(Command *c, void *field, const char *text)
 {
 	(void)c;
@@ -317,7 +326,7 @@ static int one_option(const CommandRow *row, int argc, char **argv, int i, Comma
 bool options_parse(const CommandRow *row, int argc, char **argv, Command *c, bool *help, Diag *d)
 {
 	bool only_operands = false;
-	*c = (Command){.is = row->is, .rtol = 1e-3, .metric = "accuracy"};
+	*c = (Command){.is = row->is, .rtol = 1e-3, .metric = "accuracy", .opt.effort = 1};
 	c->arg = mem_array((size_t)argc, sizeof *c->arg);
 	*help = false;
 	for (int i = 0; i < argc;) {

@@ -1,4 +1,5 @@
-/* observe.c: calibration.  Widen one row [least, greatest] of a state by all elements of a value. */
+/* observe.c: calibration.  Widen one row [least, greatest] of a state by all elements of a value; add up second
+ * moments of a value's rows. */
 #include "lower/lower.h"
 
 typedef struct { Access x; Val *stat; Val *row; } Observe;
@@ -19,4 +20,31 @@ void lower_observe(Frame *fr, Op *o)
 {
 	Observe w = {access_of(fr, o->in[1]), access_of(fr, o->in[0]).base, e_w(fr, attr_int(o, "at", 0))};
 	e_nest(fr, o->in[1]->type, o->in[1]->type->rank, one, &w);
+}
+
+/* ---- second moments --------------------------------------------------------------------------------------- */
+
+typedef struct { Access x; Func *f; Val *sum; } Moment;
+
+static void one_row(Frame *fr, Val *const *idx, void *arg)
+{
+	Moment *w = arg;
+	Val *in[2] = {w->x.type->rank == 1 ? access_ref(fr, w->x) : access_row(fr, &w->x, idx), w->sum};
+	e_call(fr, w->f, 2, in);
+}
+
+void lower_moment(Frame *fr, Op *o)
+{
+	const Type *t = o->in[1]->type;
+	int32_t K = t->dim[t->rank - 1];
+	Lower *l = fr->l;
+	Sym sym[] = {{"K", sym_int(l, K)}, {"K1", sym_int(l, K + 1)}};
+	Moment w = {access_of(fr, o->in[1]), kernel_get(l, "moment_f32", l->isa, 2, sym), access_of(fr, o->in[0]).base};
+	if (!w.f) {
+		fr->failed = true;
+		return;
+	}
+	if (!access_rows_contiguous(&w.x))
+		w.x = access_whole(fr, access_ref(fr, w.x), w.x.type);
+	e_nest(fr, t, t->rank - 1, one_row, &w);
 }
