@@ -244,16 +244,12 @@ void lower_linear(Frame *fr, Op *o)
 {
 	Val *x = o->in[0], *W = o->in[1], *b = o->nin > 2 ? o->in[2] : 0, *y = o->out[0];
 	int64_t M = W->type->dim[0], K = W->type->dim[1];
-	if (!W->data && x->type->quant) {
-		linear_of_values(fr, o);
-		return;
-	}
 	RowCall c = {.x = rows(fr, access_of(fr, x)), .W = access_ref(fr, access_of(fr, W))};
 	if (!x->type->quant && elem_is_float(x->type->elem)) {
 		c.f = linear_kernel_f32(fr, M, K);
 	} else {
-		if (!x->type->quant || !y->type->quant || !W->type->quant) {
-			e_fail(fr, o, "integer types must be quantized");
+		if (!W->data || !x->type->quant || !y->type->quant || !W->type->quant) {
+			e_fail(fr, o, "integer weights must be constants and all types quantized");
 			return;
 		}
 		Linear n;

@@ -16,7 +16,6 @@ typedef struct {
 	const char *name;       /* for what is made on the way */
 } Linear;
 
-void linear_of_values(Frame *fr, Op *o);                /* matmul.c: computed weights */
 int64_t data_int(const Data *d, int64_t i);             /* element i of integer data */
 /* From an op with integer operands x, W and perhaps a bias; false when the bias's scale does not fit, or 64 bits do not suffice. */
 bool linear_init(Linear *n, const Op *o, const char *name);

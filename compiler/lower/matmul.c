@@ -1,25 +1,13 @@
-/* matmul.c: a product of two computed matrices, [..,M,K] x [..,K,N] with broadcast leading axes; also a linear
- * op whose weights are computed. */
+/* matmul.c: a product of two computed matrices, [..,M,K] x [..,K,N] with broadcast leading axes. */
 #include "lower/lower.h"
 
 #include <math.h>
 
 typedef struct {
 	Access a, b, y;
-	Access bias;            /* base 0: none; broadcast to y */
 	int32_t K;
 	bool fixed;
 } Mat;
-
-/* The sum with the bias, which has a scale of its own. */
-static Num with_bias(Frame *fr, const Mat *m, Num acc, Val *const *idx)
-{
-	Num b = num_load(fr, access_load(fr, &m->bias, idx), m->bias.type);
-	if (!m->fixed)
-		return (Num){.v = e_op(fr, O_adds, reg_s(fr), 2, acc.v, b.v)};
-	Term t[2] = {{acc, 1}, {b, 1}};
-	return num_lincomb(fr, 2, t, 0, m->y.type->quant->scale);
-}
 
 static void element(Frame *fr, Val *const *idx, void *arg)
 {
@@ -49,31 +37,7 @@ static void element(Frame *fr, Val *const *idx, void *arg)
 	}
 	e_end(fr, loop, outer, &s);
 	Num acc = {.v = loop->out[0], .lo = -bound, .hi = bound, .scale = na.scale * nb.scale};
-	if (m->bias.base)
-		acc = with_bias(fr, m, acc, idx);
 	access_store(fr, &m->y, idx, m->fixed ? num_store(fr, acc, m->y.type) : acc.v);
-}
-
-static bool one_scale(const Type *t) { return !t->quant || (!t->quant->rows && !t->quant->book && !t->quant->zero); }
-
-/* linear with W [M,K] computed: x W' + b. */
-void linear_of_values(Frame *fr, Op *o)
-{
-	const Type *tx = o->in[0]->type, *tw = o->in[1]->type, *ty = o->out[0]->type;
-	Val *b = o->nin > 2 ? o->in[2] : 0;
-	Mat m = {.K = tw->dim[1], .fixed = ty->quant != 0};
-	if (!one_scale(tx) || !one_scale(tw) || !one_scale(ty) || (b && !one_scale(b->type))) {
-		e_fail(fr, o, "computed weights with row scales are not supported");
-		return;
-	}
-	int64_t perm[2] = {1, 0};
-	int32_t turned[2] = {tw->dim[1], tw->dim[0]};
-	m.a = access_of(fr, o->in[0]);
-	m.b = access_permute(access_of(fr, o->in[1]), type_like(fr->l->m, tw, 2, turned), perm);
-	if (b)
-		m.bias = access_broadcast(fr, access_of(fr, b), ty);
-	m.y = place_result(fr, o->out[0]);
-	e_nest(fr, ty, ty->rank, element, &m);
 }
 
 void lower_matmul(Frame *fr, Op *o)
