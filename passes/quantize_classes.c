@@ -12,7 +12,7 @@ const uint8_t op_role[N_OPS] = {
 	[O_sigmoid] = R_TABLE, [O_tanh] = R_TABLE, [O_hardsigmoid] = R_TABLE, [O_elu] = R_TABLE,
 	[O_softsign] = R_TABLE, [O_softplus] = R_TABLE, [O_scaledtanh] = R_TABLE,
 	[O_exp] = R_TABLE, [O_log] = R_TABLE, [O_sqrt] = R_TABLE, [O_pow] = R_TABLE, [O_erf] = R_TABLE,
-	[O_floor] = R_TABLE,
+	[O_floor] = R_TABLE, [O_round] = R_TABLE,
 	[O_where] = R_PICK, [O_min] = R_PICK, [O_max] = R_PICK,
 	[O_eq] = R_COMPARE, [O_less] = R_COMPARE, [O_lesseq] = R_COMPARE,
 	[O_argmax] = R_COMPARE,

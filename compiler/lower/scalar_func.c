@@ -157,6 +157,25 @@ static Num error_function(Frame *fr, Num a)
 	return (Num){call(fr, kernel_get(l, "erf_q", l->isa, 5, sym), 1, whole(fr, a).v, 0), -32767, 32767, 0x1p-15};
 }
 
+/* The nearest whole number; of two that are as near, which only scales below 1 that are powers of two give
+ * exactly, the even one. */
+static Num nearest(Frame *fr, Num a)
+{
+	const Type *w = reg_w(fr);
+	int e;
+	bool ties = exact_log2(a.scale, &e) && e < 0 && e >= -30;
+	a = whole(fr, a);
+	Num y = term(fr, a, 1, 0, 1);
+	if (!ties)
+		return y;
+	y = whole(fr, y);
+	Val *part = e_op(fr, O_andw, w, 2, a.v, e_w(fr, ((int64_t)1 << -e) - 1));
+	Val *tie = e_op(fr, O_eqw, w, 2, part, e_w(fr, (int64_t)1 << (-e - 1)));
+	y.v = e_op(fr, O_subw, w, 2, y.v, e_op(fr, O_andw, w, 2, tie, y.v));
+	y.lo -= 1;
+	return y;
+}
+
 /* Whole exponents of negative numbers would need their sign; import writes small ones as products. */
 static bool has_power(const Op *o)
 {
@@ -198,6 +217,7 @@ bool scalar_function(Frame *fr, const Op *o, const Num *in, Num *y)
 	case O_softplus: *y = softplus(fr, a, scale); return true;
 	case O_softsign: *y = softsign(fr, a, scale); return true;
 	case O_floor: *y = term(fr, a, 1, -0.5, 1); return true;       /* halves go upward */
+	case O_round: *y = nearest(fr, a); return true;
 	default: return false;
 	}
 }

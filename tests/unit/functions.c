@@ -45,6 +45,9 @@ static const Case cases[] = {
 	{ "softsign", "softsign %x", "i16", "i16", -11, -15, softsign, 0.51, 0 },
 	{ "x / 3", "div %x, $three", "i16", "i16", -11, -12, third, 0.51, 0 },
 	{ "x / -0.1", "div %x, $small", "i16", "i32", -11, -16, tenth, 0.51, 0x1p-25 },
+	{ "floor", "floor %x", "i16", "i16", -4, 0, floor, 0, 0 },
+	{ "round", "round %x", "i16", "i16", -3, -2, rint, 0, 0 },
+	{ "round, coarse", "round %x", "i16", "i32", 2, 0, rint, 0, 0 },
 	{ "1 / x", "div $one, %x", "i16", "i32", -11, -16, inverse, 0.51, 0x1p-25 },
 };
 
