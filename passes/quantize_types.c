@@ -164,7 +164,7 @@ static const Quant *shared(Quantizer *q, int n, int bits, float scale, const cha
 static bool wants_real(const Quantizer *q, const Node *c)
 {
 	return q->opt->real_scales && (c->n_linear || c->port_in) && !c->n_arith && !c->n_squash && !c->n_softmax &&
-	       !c->n_link && !c->state && !c->arith_def;
+	       !c->n_other && !c->n_link && !c->state && !c->arith_def;
 }
 
 double class_most(const Quantizer *q, int n, int bits)
