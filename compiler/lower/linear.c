@@ -173,7 +173,7 @@ Func *linear_fin(Lower *l, const Linear *n, int lanes)
 typedef struct { Func *f; Access x, b, y; Val *W; bool addend; int64_t padded; } RowCall;
 
 /* The row with zeros behind it, for kernels that read whole quads. */
-static Val *padded_row(Frame *fr, Val *row, int64_t n)
+Val *padded_row(Frame *fr, Val *row, int64_t n)
 {
 	int32_t K = row->type->dim[0], dim = (int32_t)n;
 	const Type *t = type_tensor(fr->l->m, row->type->elem, 1, &dim);
@@ -244,6 +244,8 @@ void lower_linear(Frame *fr, Op *o)
 {
 	Val *x = o->in[0], *W = o->in[1], *b = o->nin > 2 ? o->in[2] : 0, *y = o->out[0];
 	int64_t M = W->type->dim[0], K = W->type->dim[1];
+	if (linear_put_off(fr, o) || linear_pair(fr, o))
+		return;
 	RowCall c = {.x = rows(fr, access_of(fr, x)), .W = access_ref(fr, access_of(fr, W))};
 	if (!x->type->quant && elem_is_float(x->type->elem)) {
 		c.f = linear_kernel_f32(fr, M, K);

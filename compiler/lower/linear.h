@@ -29,6 +29,13 @@ Cells cells_of(const Data *W, int bits);
 Data *pack_cells(Lower *l, const Data *W, int bits);
 /* linear_x86.c: the kernel in cells, or 0 when the op is none for them; *padded: columns x must have. */
 Func *cells_kernel(Frame *fr, const Linear *n, Val **W, int64_t *padded);
+bool cells_fit(Lower *l, const Linear *n);
+/* Both products of a cell: (x row, W, b, h row, R, turn, y row). */
+Func *pair_kernel(Frame *fr, const Linear *x, const Linear *h, Val **W, Val **R, int64_t *kx, int64_t *kh);
+/* linear_pair.c: is o the first of a pair, to be emitted with the second?  Was o emitted as the second of one? */
+bool linear_put_off(Frame *fr, Op *o);
+bool linear_pair(Frame *fr, Op *o);
+Val *padded_row(Frame *fr, Val *row, int64_t n);        /* linear.c */
 /* linear_kernels.c: the kernel for these types and this body; *W becomes the packed weights.  Kernel
  * signature: (x row, packed W, b row, y row); *padded: how long a row of x it reads, zeros behind K.
  * 0 with a fault in l->d. */

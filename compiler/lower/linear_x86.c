@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-enum { MAX_SYM = 32 };
+enum { MAX_SYM = 40 };
 
 typedef struct { Lower *l; Sym sym[MAX_SYM]; int n; } Syms;
 
@@ -96,18 +96,24 @@ static Func *kernel4(Syms *s)
 	return define(s, "CELLFN", "cells4", true) ? get(s, "linear_c4", true) : 0;
 }
 
+bool cells_fit(Lower *l, const Linear *n)
+{
+	int bits = elem_bits(n->W->type->elem);
+	bool eight = elem_stored(n->x->elem) == E_i8 && !n->wide && (!n->b || n->b->type->elem != E_i64);
+	if (l->m->nbody < 2 || !eight || (bits != 8 && bits != 4) || n->M < (bits == 8 ? 16 : 32) || n->W->type->quant->book)
+		return false;
+	for (int64_t i = 0; bits == 8 && i < n->M * n->K; i++)
+		if (data_int(n->W, i) == -128)  /* pairs of products would not fit 16 bits */
+			return false;
+	/* VNNI's accumulator also holds x + 128 */
+	return n->bound + 128.0 * 127 * (double)n->K < 2147483648.0;
+}
+
 Func *cells_kernel(Frame *fr, const Linear *n, Val **W, int64_t *padded)
 {
 	Lower *l = fr->l;
 	int bits = elem_bits(n->W->type->elem);
-	bool eight = elem_stored(n->x->elem) == E_i8 && !n->wide && (!n->b || n->b->type->elem != E_i64);
-	if (l->m->nbody < 2 || !eight || (bits != 8 && bits != 4) || n->M < (bits == 8 ? 16 : 32) || n->W->type->quant->book)
-		return 0;
-	for (int64_t i = 0; bits == 8 && i < n->M * n->K; i++)
-		if (data_int(n->W, i) == -128)  /* pairs of products would not fit 16 bits */
-			return 0;
-	/* VNNI's accumulator also holds x + 128 */
-	if (n->bound + 128.0 * 127 * (double)n->K >= 2147483648.0)
+	if (!cells_fit(l, n))
 		return 0;
 	Cells c = cells_of(n->W, bits);
 	Syms s = {.l = l};
@@ -117,4 +123,33 @@ Func *cells_kernel(Frame *fr, const Linear *n, Val **W, int64_t *padded)
 	*W = val_data(l->m, pack_cells(l, n->W, bits));
 	*padded = 4 * c.quads;
 	return bits == 8 ? kernel8(&s, n) : kernel4(&s);
+}
+
+Func *pair_kernel(Frame *fr, const Linear *x, const Linear *h, Val **W, Val **R, int64_t *kx, int64_t *kh)
+{
+	Lower *l = fr->l;
+	Cells cx = cells_of(x->W, 8), ch = cells_of(h->W, 8);
+	Syms s = {.l = l}, t = {.l = l};
+	shape_syms(&s, x, &cx);
+	shape_syms(&t, h, &ch);
+	sym_number(&s, "HK", 4 * ch.quads);
+	sym_number(&s, "HQ", ch.quads);
+	sym_number(&s, "HB", ch.group_bytes);
+	sym_number(&s, "RB", ch.bytes);
+	sym_number(&s, "GLAST", cx.groups - 1);
+	sym_number(&s, "SHIFT2", h->bshift);
+	for (int i = 0; i < s.n; i++)           /* the results are h's */
+		if (!strcmp(s.sym[i].name, "YE"))
+			s.sym[i].value = elem_name(elem_stored(h->y->elem));
+	sym_text(&s, "FINX", linear_fin(l, x, 8)->name);
+	sym_text(&s, "FINV", linear_fin(l, h, 8)->name);
+	Func *nx = get(&s, "negative_sum", false), *nh = get(&t, "negative_sum", false);
+	if (!nx || !nh)
+		return 0;
+	sym_text(&s, "NEGX", nx->name);
+	sym_text(&s, "NEGH", nh->name);
+	*W = val_data(l->m, pack_cells(l, x->W, 8));
+	*R = val_data(l->m, pack_cells(l, h->W, 8));
+	*kx = 4 * cx.quads, *kh = 4 * ch.quads;
+	return get(&s, "linear_c8_pair", true);
 }

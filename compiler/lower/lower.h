@@ -51,6 +51,7 @@ struct Frame {                  /* one function being lowered */
 	Access *acc;            /* by id of the src value */
 	bool *known;
 	int *uses;              /* by id: how many operands of src it is */
+	Val *turn;              /* linear_pair.c: direction of this step, once asked for */
 	Val *T, *status;        /* status 0: nothing can fail so far */
 	Op **pending;           /* element-wise ops waiting to be emitted as one loop nest (map.c) */
 	int npending, cap;
@@ -151,6 +152,7 @@ Val *clamp_index(Frame *fr, Val *i, Val *n, Val **bad);
 void lower_scan(Frame *fr, Op *o);                      /* scan.c */
 void lower_call(Frame *fr, Op *o);
 void lower_observe(Frame *fr, Op *o);                   /* observe.c */
+void lower_record(Frame *fr, Op *o);                    /* record.c */
 void lower_moment(Frame *fr, Op *o);
 
 /* ---- func.c -------------------------------------------------------------------------------------------------- */
