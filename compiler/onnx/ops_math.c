@@ -76,13 +76,28 @@ static Val *emit_xor(Node *n, Val *a, Val *b)
 	return emit2(n, O_or, x, y);
 }
 
+/* x - x / y * y: the rest has x's sign, or without `fmod` y's. */
+static Val *emit_mod(Node *n, Val *x, Val *y, bool fmod)
+{
+	Val *zero = emit_scalar(n, H_I32, 0);
+	Val *r = emit2(n, O_sub, x, emit2(n, O_mul, emit2(n, O_div, x, y), y));
+	if (fmod || !r || !zero)
+		return r;
+	Val *differs = emit_xor(n, emit2(n, O_less, r, zero), emit2(n, O_less, y, zero));
+	Val *in[] = { emit2(n, O_and, differs, emit1(n, O_not, emit2(n, O_eq, r, zero))), y, zero };
+	return in[0] ? emit2(n, O_add, r, op_end(n, op_begin(n, O_where, 3, in))) : 0;
+}
+
 /* x to a constant power that is cheaper otherwise; 0: none such. */
 static Val *easy_power(Node *n, const Value *a, const Value *b)
 {
 	if (!is_host(b) || b->steps || b->host->count != 1 || b->host->rank > shape_of(a).rank)
 		return 0;
-	double p = tensor_get(b->host, 0);
-	return p == 1 ? a->val : p == 2 ? emit2(n, O_mul, a->val, a->val) : p == 0.5 ? emit1(n, O_sqrt, a->val) : 0;
+	double p = tensor_get(b->host, 0), size = fabs(p);
+	Val *y = size == 0.5 ? emit1(n, O_sqrt, a->val) : size >= 1 && size <= 8 && size == floor(size) ? a->val : 0;
+	for (int i = 1; i < size; i++)
+		y = emit2(n, O_mul, y, a->val);
+	return y && p < 0 ? emit2(n, O_div, emit_scalar(n, H_F32, 1), y) : y;
 }
 
 static Val *emit_math(Node *n, const Math *m, Value *a, Value *b)
@@ -110,6 +125,8 @@ static Val *emit_math(Node *n, const Math *m, Value *a, Value *b)
 	}
 	if (m == &math_xor)
 		return emit_xor(n, x, y);
+	if (m == &math_mod && is_whole(a->type))
+		return emit_mod(n, x, y, get_int(n, "fmod", 0));
 	if (m->op == O_NONE) {
 		fail(n, "is supported on constants only, but '%s' is computed from the model's inputs",
 		     (a->kind == V_RUN ? a : b)->name);
@@ -144,9 +161,10 @@ bool op_binary(Node *n)
 {
 	const Math *m = n->row->arg;
 	bool reals = !is_whole(n->in[0]->type);
-	if (m == &math_mod && reals != (get_int(n, "fmod", 0) != 0))
+	bool by_sign = get_int(n, "fmod", 0) != 0;
+	if (m == &math_mod && reals != by_sign && (reals || all_host(n)))
 		return fail(n, "attribute 'fmod' = %lld does not go with operands of type %s",
-			    (long long)get_int(n, "fmod", 0), host_name(n->in[0]->type));
+			    (long long)by_sign, host_name(n->in[0]->type));
 	return check_old(n) && apply(n, m, n->in[0], n->in[1]);
 }
 

@@ -4,7 +4,7 @@
 #include <math.h>
 
 struct Unary {
-	OpKind op;              /* when the model runs; O_NONE: on constants only */
+	OpKind op;              /* when the model runs; some are put together from several (emit_unary) */
 	SymOp *whole;           /* on constant integers; the second operand is the same */
 	double (*real)(double); /* on constants; 0: left to the run */
 	const char *param[2];   /* attributes, and what they are when they are not given */
@@ -38,12 +38,12 @@ static double relu(double x) { return x < 0 ? 0 : x; }
 
 const Unary unary_neg = { .op = O_neg, .whole = whole_neg, .real = neg };
 const Unary unary_abs = { .op = O_abs, .whole = whole_abs, .real = fabs };
-const Unary unary_sign = { .op = O_NONE, .whole = whole_sign, .real = sign };
+const Unary unary_sign = { .op = O_where, .whole = whole_sign, .real = sign };
 const Unary unary_relu = { .op = O_relu, .whole = whole_relu, .real = relu };
 const Unary unary_not = { .op = O_not, .whole = whole_not, .logical = true };
-const Unary unary_floor = { .op = O_NONE, .real = floor };
-const Unary unary_ceil = { .op = O_NONE, .real = ceil };
-const Unary unary_round = { .op = O_NONE, .real = rint };
+const Unary unary_floor = { .op = O_floor, .real = floor };
+const Unary unary_ceil = { .op = O_floor, .real = ceil };
+const Unary unary_round = { .op = O_round, .real = rint };
 const Unary unary_sqrt = { .op = O_sqrt, .real = sqrt };
 const Unary unary_reciprocal = { .op = O_div, .real = reciprocal };
 const Unary unary_exp = { .op = O_exp, .real = exp };
@@ -73,6 +73,34 @@ static bool fold_unary(Node *n, const Unary *u, const Value *x)
 	return t;
 }
 
+/* c ? a : b for numbers a and b */
+static Val *emit_choice(Node *n, Val *c, HostType type, double a, Val *b)
+{
+	Val *in[] = { c, emit_scalar(n, type, a), b };
+	return in[0] && in[1] && in[2] ? op_end(n, op_begin(n, O_where, 3, in)) : 0;
+}
+
+static Val *emit_sign(Node *n, Val *x, HostType type)
+{
+	Val *zero = emit_scalar(n, type, 0);
+	Val *above = emit_choice(n, emit2(n, O_less, zero, x), type, 1, zero);
+	return emit_choice(n, emit2(n, O_less, x, zero), type, -1, above);
+}
+
+static Val *emit_unary(Node *n, const Unary *u, Val *x, HostType type)
+{
+	if (u == &unary_reciprocal)
+		return emit2(n, O_div, emit_scalar(n, H_F32, 1), x);
+	if (u == &unary_ceil)
+		return emit1(n, O_neg, emit1(n, O_floor, emit1(n, O_neg, x)));
+	if (u == &unary_sign)
+		return emit_sign(n, x, type);
+	Op *o = op_begin(n, u->op, 1, &x);
+	for (int i = 0; i < 2 && u->param[i]; i++)
+		attr_set_float(n->im->m, o, u->param[i], get_float(n, u->param[i], u->otherwise[i]));
+	return op_end(n, o);
+}
+
 bool op_unary(Node *n)
 {
 	const Unary *u = n->row->arg;
@@ -85,19 +113,9 @@ bool op_unary(Node *n)
 			    host_name(x->type));
 	if (is_host(x) && (whole ? u->whole != 0 : u->real != 0))
 		return fold_unary(n, u, x);
-	if (u->op == O_NONE)
-		return fail(n, "is supported on constants only, but '%s' is computed from the model's inputs", x->name);
 	Val *v = operand(n, x);
-	if (!v)
-		return false;
-	if (u == &unary_reciprocal) {
-		v = emit2(n, O_div, emit_scalar(n, H_F32, 1), v);
-	} else {
-		Op *o = op_begin(n, u->op, 1, &v);
-		for (int i = 0; i < 2 && u->param[i]; i++)
-			attr_set_float(n->im->m, o, u->param[i], get_float(n, u->param[i], u->otherwise[i]));
-		v = op_end(n, o);
-	}
+	if (v)
+		v = emit_unary(n, u, v, x->type);
 	if (v)
 		set_run(n, 0, v, x->type);
 	return v;
@@ -105,65 +123,80 @@ bool op_unary(Node *n)
 
 /* ---- Clip ---------------------------------------------------------------------------------- */
 
-/* A bound of Clip as a constant of x's type; *given is false when there is none. */
-static bool read_bound(Node *n, const char *name, int i, bool *given, double *v)
+/* A bound of Clip: a constant of x's type, or a number known when the model runs. */
+typedef struct { bool given; double v; Value *run; } Bound;
+
+static bool read_bound(Node *n, const char *name, int i, Bound *b)
 {
 	Value *bound = input(n, i);
-	*given = bound || get_attr(n, name);
-	*v = get_float(n, name, 0);
+	*b = (Bound){ .given = bound || get_attr(n, name), .v = (double)get_float(n, name, 0) };
 	if (!bound)
 		return true;
 	if (bound->type != n->in[0]->type)
 		return fail(n, "operands are %s and %s", host_name(n->in[0]->type), host_name(bound->type));
-	if (!is_host(bound) || bound->host->count != 1)
-		return fail(n, "operand '%s' must be a constant number", name);
+	Shape s = shape_of(bound);
+	int steps;
+	if (shape_const(&s, 0, s.rank, &steps) != 1 || steps || s.rank > shape_of(n->in[0]).rank)
+		return fail(n, "operand '%s' must be one number", name);
 	if (bound->steps)
 		return sym_fail(n, SYM_PIN);
-	*v = tensor_get(bound->host, 0);
+	if (is_host(bound))
+		b->v = tensor_get(bound->host, 0);
+	else
+		b->run = bound;
 	return true;
 }
 
-static Val *emit_clip(Node *n, Val *x, bool has_lo, double lo, bool has_hi, double hi, HostType type)
+static Val *bound_operand(Node *n, const Bound *b, HostType type)
 {
-	if (has_lo && has_hi && !is_whole(type) && lo <= hi) {
+	return b->run ? operand(n, b->run) : emit_scalar(n, type, b->v);
+}
+
+static Val *emit_clip(Node *n, Val *x, const Bound *lo, const Bound *hi, HostType type)
+{
+	bool known = !lo->run && !hi->run;
+	if (known && lo->given && hi->given && !is_whole(type) && lo->v <= hi->v) {
 		Op *o = op_begin(n, O_clip, 1, &x);
-		attr_set_float(n->im->m, o, "lo", (float)lo);
-		attr_set_float(n->im->m, o, "hi", (float)hi);
+		attr_set_float(n->im->m, o, "lo", (float)lo->v);
+		attr_set_float(n->im->m, o, "hi", (float)hi->v);
 		return op_end(n, o);
 	}
-	if (has_lo && !has_hi && lo == 0)
+	if (known && lo->given && !hi->given && lo->v == 0)
 		return emit1(n, O_relu, x);
-	if (has_lo)
-		x = emit2(n, O_max, x, emit_scalar(n, type, lo));
-	if (has_hi)
-		x = emit2(n, O_min, x, emit_scalar(n, type, hi));
+	if (lo->given)
+		x = emit2(n, O_max, x, bound_operand(n, lo, type));
+	if (hi->given)
+		x = emit2(n, O_min, x, bound_operand(n, hi, type));
 	return x;
+}
+
+static bool clip_host(Node *n, const Value *x, const Bound *lo, const Bound *hi)
+{
+	Tensor *t = host_new(n, x->type, x->host->rank, x->host->dim);
+	for (int64_t i = 0; t && i < t->count; i++) {
+		double v = tensor_get(x->host, i);
+		v = lo->given && v < lo->v ? lo->v : v;
+		tensor_set(t, i, hi->given && v > hi->v ? hi->v : v);
+	}
+	if (t)
+		set_host(n, 0, t, 0);
+	return t;
 }
 
 bool op_clip(Node *n)
 {
 	Value *x = n->in[0];
-	bool has_lo, has_hi;
-	double lo, hi;
-	if (!read_bound(n, "min", 1, &has_lo, &lo) || !read_bound(n, "max", 2, &has_hi, &hi))
+	Bound lo, hi;
+	if (!read_bound(n, "min", 1, &lo) || !read_bound(n, "max", 2, &hi))
 		return false;
-	if (!has_lo && !has_hi) {
+	if (!lo.given && !hi.given) {
 		set_same(n, 0, x);
 		return true;
 	}
-	if (is_host(x) && !x->steps) {
-		Tensor *t = host_new(n, x->type, x->host->rank, x->host->dim);
-		for (int64_t i = 0; t && i < t->count; i++) {
-			double v = tensor_get(x->host, i);
-			v = has_lo && v < lo ? lo : v;
-			tensor_set(t, i, has_hi && v > hi ? hi : v);
-		}
-		if (t)
-			set_host(n, 0, t, 0);
-		return t;
-	}
+	if (is_host(x) && !x->steps && !lo.run && !hi.run)
+		return clip_host(n, x, &lo, &hi);
 	Val *v = operand(n, x);
-	v = v ? emit_clip(n, v, has_lo, lo, has_hi, hi, x->type) : 0;
+	v = v ? emit_clip(n, v, &lo, &hi, x->type) : 0;
 	if (v)
 		set_run(n, 0, v, x->type);
 	return v;
