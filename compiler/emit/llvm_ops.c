@@ -114,6 +114,19 @@ static LLVMValueRef relane(Llvm *e, LLVMValueRef v, char klass)
 	return klass == 'b' ? LLVMBuildBitCast(e->b, v, class_type(e, 'b', 2 * n), "") : v;
 }
 
+/* Halfwords out of n low bytes and, behind them, n high bytes. */
+static LLVMValueRef zip_bytes(Llvm *e, LLVMValueRef v)
+{
+	int n = lanes_of(v) / 2;
+	LLVMValueRef lane[64];
+	for (int j = 0; j < n; j++) {
+		lane[2 * j] = llvm_int(e->i32, j);
+		lane[2 * j + 1] = llvm_int(e->i32, j + n);
+	}
+	v = LLVMBuildShuffleVector(e->b, v, LLVMGetPoison(LLVMTypeOf(v)), LLVMConstVector(lane, (unsigned)(2 * n)), "");
+	return relane(e, v, 'h');
+}
+
 /* v, times times over.  Four bytes go as one word: x86 broadcasts that from memory in one instruction. */
 static LLVMValueRef repeat(Llvm *e, LLVMValueRef v, int times)
 {
@@ -306,6 +319,7 @@ static LLVMValueRef mulhrs(Llvm *e, LLVMValueRef a, LLVMValueRef b)
 #define RELANE(v, class) relane(e, v, #class[0])
 #define SHUFB(a, b)     shufb(e, a, b)
 #define PERM2H(a, b, c) perm2h(e, a, b, c)
+#define ZIPBH(v)        zip_bytes(e, v)
 #define REPEAT(v, times) repeat(e, v, times)
 #define HALF(v, which)  half(e, v, which)
 

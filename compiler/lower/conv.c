@@ -44,7 +44,7 @@ static Conv read_attributes(Op *o)
 	return c;
 }
 
-/* ---- the window as a row --------------------------------------------------------------------------------------- */
+/* ---- the window as a row ------------------------------------------------------------------------------- */
 
 typedef struct { Conv *c; Val *const *at; Val *group; Val *ok[MAX_WINDOW]; Val *from[MAX_WINDOW]; } Window;
 
@@ -95,7 +95,8 @@ static void copy_axes(Frame *fr, Window *win, int i, Val **idx)
 		win->from[i] = e_index(fr, at, c->dilation[i], k);
 		win->ok[i] = 0;
 		if (c->lo[i] || c->hi[i])
-			win->ok[i] = is_inside(fr, win->from[i], e_dim(fr, c->x.type->dim[2 + i]), &win->from[i]);
+			win->ok[i] = is_inside(fr, win->from[i], e_dim(fr, c->x.type->dim[2 + i]),
+			                       &win->from[i]);
 		copy_axes(fr, win, i + 1, idx);
 	}
 	if (loop)
@@ -170,7 +171,7 @@ static void make_row(Frame *fr, Conv *c)
 	}
 }
 
-/* ---- one position ---------------------------------------------------------------------------------------------- */
+/* ---- one position -------------------------------------------------------------------------------------- */
 
 static void one_group(Frame *fr, Conv *c, Val *const *at, Val *y, Val *group)
 {
@@ -201,7 +202,7 @@ static void one_position(Frame *fr, Val *const *at, void *arg)
 	e_end(fr, loop, outer, 0);
 }
 
-/* ---- kernels --------------------------------------------------------------------------------------------------- */
+/* ---- kernels ------------------------------------------------------------------------------------------- */
 
 static Func *group_kernel_f32(Frame *fr, const Conv *c)
 {
@@ -220,16 +221,19 @@ static Func *group_kernel(Frame *fr, const Conv *c, const Linear *n, Val **W)
 	Sym sym[] = {
 		{"M", sym_int(l, c->M)}, {"K", sym_int(l, c->K)}, {"MG", sym_int(l, c->M / c->groups)},
 		{"ROW", sym_int(l, p->type->dim[1])}, {"XE", elem_name(elem_stored(n->x->elem))},
-		{"WE", elem_name(p->type->elem)}, {"BE", wide_bias ? "i64" : "i32"}, {"YE", elem_name(elem_stored(n->y->elem))},
+		{"WE", elem_name(p->type->elem)}, {"BE", wide_bias ? "i64" : "i32"}, {"YE",
+		        elem_name(elem_stored(n->y->elem))},
 		{"BITS", sym_int(l, bits)}, {"UP", sym_int(l, 32 - bits)}, {"FIN", fin->name}, {"FIELD", 0},
 	};
 	enum { NSYM = sizeof sym / sizeof *sym };
-	Func *field = kernel_get(l, plain ? "field_plain" : 8 % bits ? "field_any" : "field_aligned", l->isa, NSYM - 1, sym);
+	Func *field = kernel_get(l, plain ? "field_plain" : 8 % bits ? "field_any" : "field_aligned", l->isa,
+	                         NSYM - 1, sym);
 	if (!field)
 		return 0;
 	sym[NSYM - 1].value = field->name;
 	*W = val_data(l->m, p);
-	return kernel_get(l, wide_bias ? "conv_group_ll" : n->wide ? "conv_group_l" : "conv_group_w", l->isa, NSYM, sym);
+	return kernel_get(l, wide_bias ? "conv_group_ll" : n->wide ? "conv_group_l" : "conv_group_w", l->isa,
+	                  NSYM, sym);
 }
 
 static bool choose_kernel(Frame *fr, Conv *c)
@@ -241,9 +245,11 @@ static bool choose_kernel(Frame *fr, Conv *c)
 	if (!x->quant && elem_is_float(x->elem)) {
 		c->f = c->groups > 1 ? group_kernel_f32(fr, c) : linear_kernel_f32(fr, c->M, c->K);
 	} else {
-		if (!W->data || !x->quant || !y->quant || !W->type->quant || W->type->quant->book || y->quant->rows
+		if (!W->data || !x->quant || !y->quant || !W->type->quant || W->type->quant->book
+		    || y->quant->rows
 		    || (b && !b->data)) {
-			e_fail(fr, o, "integer weights must be constants without a code book, and all types quantized");
+			e_fail(fr, o,
+			       "integer weights must be constants without a code book, and all types quantized");
 			return false;
 		}
 		Linear n;
@@ -251,13 +257,14 @@ static bool choose_kernel(Frame *fr, Conv *c)
 			e_fail(fr, o, "the third operand's scale does not fit that of the products");
 			return false;
 		}
-		c->f = c->groups > 1 ? group_kernel(fr, c, &n, &c->W) : linear_kernel(fr, &n, &c->W, &c->padded);
+		c->f = c->groups > 1 ? group_kernel(fr, c, &n, &c->W) : linear_kernel(fr, &n, &c->W,
+		        &c->padded);
 	}
 	c->b = access_ref(fr, access_of(fr, b ? b : linear_zero_bias(fr, x->quant ? E_i32 : E_f32, c->M)));
 	return c->f != 0;
 }
 
-/* ---- the op ---------------------------------------------------------------------------------------------------- */
+/* ---- the op -------------------------------------------------------------------------------------------- */
 
 void lower_conv(Frame *fr, Op *o)
 {

@@ -157,13 +157,7 @@ static Func *tanh_vector(Lower *l, int nsym, Sym *sym)
 {
 	bool avx2 = !strcmp(l->isa, "avx2");
 	Sym *coeff = &sym[nsym], *end = &sym[nsym + 1];
-	if (avx2) {
-		Func *lut = kernel_get(l, "lut_avx2", l->isa, 0, 0);
-		if (!lut)
-			return 0;
-		*coeff = (Sym){"LUT", lut->name};
-	}
-	Func *c = kernel_get(l, avx2 ? "coeff_avx2" : "coeff_avx512vnni", l->isa, nsym + avx2, sym);
+	Func *c = kernel_get(l, avx2 ? "coeff_avx2" : "coeff_avx512vnni", l->isa, nsym, sym);
 	Func *e = kernel_get(l, "tanh_end", l->isa, 0, 0);
 	if (!c || !e)
 		return 0;

@@ -40,7 +40,8 @@ static Val *emit_conv(Node *n, const Conv *c, Val *x, const float *weight, const
 			return 0;
 		}
 	}
-	Tensor w = { .type = H_F32, .rank = 2, .dim = { c->M, K }, .count = c->M * K, .bytes = (void *)weight };
+	Tensor w = { .type = H_F32, .rank = 2, .dim = { c->M, K }, .count = c->M * K,
+		    .bytes = (void *)weight };
 	Val *in[] = { x, operand_data(n, c->w->name, H_F32, &w), c->bias ? bias_data(n, c) : 0 };
 	if (!in[1] || (c->bias && !in[2]))
 		return 0;
@@ -112,7 +113,8 @@ static Val *emit_phase(Node *n, const Conv *c, Val *x, const Extent *e, const in
 		if (s->stride[i] == 1) {
 			axis[i] = (Axis){ s->kernel[i], 1, d, span - s->lo[i], span - s->hi[i] + c->more[i] };
 		} else {
-			int64_t taps = s->kernel[i] > r[i] ? (s->kernel[i] - r[i] + s->stride[i] - 1) / s->stride[i] : 1;
+			int64_t taps = s->kernel[i] > r[i] ? (s->kernel[i] - r[i]
+							      + s->stride[i] - 1) / s->stride[i] : 1;
 			axis[i] = (Axis){ taps, 1, 1, taps - 1, e[i].q - size };
 		}
 		int64_t from = axis[i].lo < 0 ? -axis[i].lo : 0, to = axis[i].hi < 0 ? -axis[i].hi : 0;
@@ -243,7 +245,8 @@ static float *swapped(Node *n, const Tensor *t, int64_t groups, int64_t K)
 		for (int64_t m = 0; m < M; m++)
 			for (int64_t c = 0; c < C; c++)
 				for (int64_t k = 0; k < K; k++)
-					f[((g * M + m) * C + c) * K + k] = (float)tensor_get(t, ((g * C + c) * M + m) * K + k);
+					f[((g * M + m) * C + c) * K + k] = (float)tensor_get(t,
+						((g * C + c) * M + m) * K + k);
 	return f;
 }
 
@@ -252,7 +255,8 @@ static bool check_weights(Node *n, const Shape *x)
 	const Value *w = n->in[1], *b = input(n, 2);
 	for (int i = 0; i < n->nin; i++)
 		if (n->in[i] && (is_whole(n->in[i]->type) || n->in[i]->type != n->in[0]->type))
-			return fail(n, "operands are %s and %s", host_name(n->in[0]->type), host_name(n->in[i]->type));
+			return fail(n, "operands are %s and %s", host_name(n->in[0]->type),
+				    host_name(n->in[i]->type));
 	if (!is_host(w) || (b && !is_host(b)))
 		return fail(n, "operand '%s' is computed from the model's inputs; it must be a constant",
 			    is_host(w) ? b->name : w->name);
@@ -268,15 +272,18 @@ static bool transposed_pads(Node *n, Conv *c, const Shape *x)
 	const char *mode = get_string(n, "auto_pad", "NOTSET");
 	bool same = !strncmp(mode, "SAME", 4), given = get_attr(n, "output_shape");
 	int64_t size[MAX_SPACE];
-	if (!entries_read(n, "output_padding", s->n, 0, 0, c->more) || !entries_read(n, "output_shape", s->n, 1, 1, size))
+	if (!entries_read(n, "output_padding", s->n, 0, 0, c->more)
+	    || !entries_read(n, "output_shape", s->n, 1, 1, size))
 		return false;
 	for (int i = 0; i < s->n && (same || given); i++) {
 		if (x->dim[2 + i] == DIM_T)
 			return fail_fixed(n, "the size of the result is given");
 		int64_t want = given ? size[i] : x->dim[2 + i] * s->stride[i];
-		int64_t rest = s->stride[i] * (x->dim[2 + i] - 1) + c->more[i] + s->dilation[i] * (s->kernel[i] - 1) + 1 - want;
+		int64_t rest = s->stride[i] * (x->dim[2
+						      + i] - 1) + c->more[i] + s->dilation[i] * (s->kernel[i] - 1) + 1 - want;
 		if (rest < 0)
-			return fail(n, "a result of %lld elements along axis %d is more than there are", (long long)want, 2 + i);
+			return fail(n, "a result of %lld elements along axis %d is more than there are",
+				    (long long)want, 2 + i);
 		s->lo[i] = !strcmp(mode, "SAME_UPPER") ? rest / 2 : rest - rest / 2;
 		s->hi[i] = rest - s->lo[i];
 	}
@@ -304,7 +311,8 @@ static bool convolution(Node *n, bool transposed)
 	for (int i = 0; i < c->space.n; i++)
 		c->K *= c->space.kernel[i];
 	if (b && (b->host->rank != 1 || b->host->dim[0] != c->M))
-		return fail(n, "the bias does not have one element for each of %lld channels", (long long)c->M);
+		return fail(n, "the bias does not have one element for each of %lld channels",
+			    (long long)c->M);
 	if (transposed && !transposed_pads(n, c, &x))
 		return false;
 	if (!take_room(n, w->count * 4))

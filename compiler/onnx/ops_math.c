@@ -45,11 +45,13 @@ const Math math_xor = { O_NONE, sym_xor, 0, true, false };
 static bool check_types(Node *n, const Math *m, const Value *a, const Value *b)
 {
 	if (a->type != b->type && m != &math_pow)
-		return fail(n, "operands are %s and %s; they must be alike", host_name(a->type), host_name(b->type));
+		return fail(n, "operands are %s and %s; they must be alike", host_name(a->type),
+			    host_name(b->type));
 	bool logic = m == &math_and || m == &math_or || m == &math_xor;
 	if (logic != (a->type == H_BOOL) && m != &math_equal)
 		return fail(n, "operands are %s", host_name(a->type));
-	if (is_small(a->type) && !m->logical && m != &math_min && m != &math_max && !(is_host(a) && is_host(b)))
+	if (is_small(a->type) && !m->logical && m != &math_min && m != &math_max
+	    && !(is_host(a) && is_host(b)))
 		return fail(n, "operands are %s, which wraps around; that is supported on constants only",
 			    host_name(a->type));
 	return true;
@@ -94,7 +96,8 @@ static Val *easy_power(Node *n, const Value *a, const Value *b)
 	if (!is_host(b) || b->steps || b->host->count != 1 || b->host->rank > shape_of(a).rank)
 		return 0;
 	double p = tensor_get(b->host, 0), size = fabs(p);
-	Val *y = size == 0.5 ? emit1(n, O_sqrt, a->val) : size >= 1 && size <= 8 && size == floor(size) ? a->val : 0;
+	Val *y = size == 0.5 ? emit1(n, O_sqrt,
+				     a->val) : size >= 1 && size <= 8 && size == floor(size) ? a->val : 0;
 	for (int i = 1; i < size; i++)
 		y = emit2(n, O_mul, y, a->val);
 	return y && p < 0 ? emit2(n, O_div, emit_scalar(n, H_F32, 1), y) : y;
@@ -211,7 +214,8 @@ bool op_where(Node *n)
 {
 	Value *c = n->in[0], *a = n->in[1], *b = n->in[2];
 	if (c->type != H_BOOL || a->type != b->type)
-		return fail(n, "operands are %s, %s and %s; they must be bool and two alike", host_name(c->type),
+		return fail(n, "operands are %s, %s and %s; they must be bool and two alike",
+			    host_name(c->type),
 			    host_name(a->type), host_name(b->type));
 	if (all_host(n))
 		return fold_where(n, c, a, b);

@@ -24,7 +24,8 @@ static bool only_first_result(Node *n)
 
 static Val *vector_data(Node *n, const char *name, const float *v, int32_t count, int behind)
 {
-	Tensor t = { .type = H_F32, .rank = 1 + behind, .dim = { count }, .count = count, .bytes = (void *)v };
+	Tensor t = { .type = H_F32, .rank = 1 + behind, .dim = { count }, .count = count,
+		    .bytes = (void *)v };
 	for (int i = 1; i <= behind; i++)
 		t.dim[i] = 1;
 	return operand_data(n, name, H_F32, &t);
@@ -62,9 +63,11 @@ static bool check_statistics(Node *n, int32_t channels)
 	for (int i = 1; i < 5; i++) {
 		const Value *v = n->in[i];
 		if (!is_host(v))
-			return fail(n, "operand '%s' is computed from the model's inputs; it must be a constant", v->name);
+			return fail(n,
+				    "operand '%s' is computed from the model's inputs; it must be a constant", v->name);
 		if (v->host->rank != 1 || v->host->dim[0] != channels)
-			return fail(n, "operand '%s' does not have one element for each of %d channels", v->name, channels);
+			return fail(n, "operand '%s' does not have one element for each of %d channels",
+				    v->name, channels);
 	}
 	return true;
 }
@@ -136,7 +139,8 @@ bool op_layer_norm(Node *n)
 	int axis;
 	if (!real_operands(n) || !only_first_result(n) || !get_axis(n, "axis", -1, shape_of(x).rank, &axis))
 		return false;
-	Val *v = operand(n, x), *y = v ? emit_normalized(n, v, axis, (double)get_float(n, "epsilon", 1e-5f)) : 0;
+	Val *v = operand(n, x), *y = v ? emit_normalized(n, v, axis,
+							 (double)get_float(n, "epsilon", 1e-5f)) : 0;
 	y = y ? emit2(n, O_mul, y, operand(n, n->in[1])) : 0;
 	if (y && bias)
 		y = emit2(n, O_add, y, operand(n, bias));
@@ -162,7 +166,8 @@ bool op_instance_norm(Node *n)
 	for (int i = 0; i < 2; i++) {
 		Shape have = shape_of(n->in[1 + i]);
 		if (have.rank != 1 || have.dim[0] != s.dim[1])
-			return fail(n, "operand %d does not have one element for each of %d channels", 1 + i, s.dim[1]);
+			return fail(n, "operand %d does not have one element for each of %d channels", 1 + i,
+				    s.dim[1]);
 		by[i] = operand(n, n->in[1 + i]);
 		if (!by[i] || !(by[i] = emit_reshape(n, by[i], &channel)))
 			return false;

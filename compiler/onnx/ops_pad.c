@@ -60,7 +60,8 @@ static bool read_pads(Node *n, int rank, int64_t *lo, int64_t *hi)
 			return false;
 		if (pads[i] < -INT32_MAX / 4 || pads[i] > INT32_MAX / 4 || pads[half + i] < -INT32_MAX / 4
 		    || pads[half + i] > INT32_MAX / 4)
-			return fail(n, "pads hold %lld and %lld", (long long)pads[i], (long long)pads[half + i]);
+			return fail(n, "pads hold %lld and %lld", (long long)pads[i],
+				    (long long)pads[half + i]);
 		lo[axis] = pads[i];
 		hi[axis] = pads[half + i];
 	}
@@ -133,13 +134,15 @@ bool op_pad(Node *n)
 	const char *mode = get_string(n, "mode", "constant");
 	bool reflect = !strcmp(mode, "reflect");
 	if (strcmp(mode, "constant") && strcmp(mode, "edge") && !reflect)
-		return fail(n, "attribute 'mode' = \"%.40s\" is not supported; supported: constant, reflect, edge", mode);
+		return fail(n,
+			    "attribute 'mode' = \"%.40s\" is not supported; supported: constant, reflect, edge", mode);
 	if (!read_pads(n, s.rank, lo, hi) || !read_value(n, &value))
 		return false;
 	for (int i = 0; i < s.rank; i++)
 		if (s.dim[i] != DIM_T && strcmp(mode, "constant") && (lo[i] > 0 || hi[i] > 0)
 		    && (s.dim[i] < 1 || (reflect && (lo[i] >= s.dim[i] || hi[i] >= s.dim[i]))))
-			return fail(n, "an axis of %d elements cannot be padded by %lld and %lld this way", s.dim[i],
+			return fail(n, "an axis of %d elements cannot be padded by %lld and %lld this way",
+				    s.dim[i],
 				    (long long)lo[i], (long long)hi[i]);
 	if (is_host(x))
 		return pad_host(n, lo, hi, mode, value);

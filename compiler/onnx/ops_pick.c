@@ -35,7 +35,8 @@ bool op_gather_elements(Node *n)
 		if (s.dim[i] == DIM_T || is.dim[i] == DIM_T)
 			return fail_fixed(n, "it meets a dimension of fixed size");
 		if (is.dim[i] > s.dim[i])
-			return fail(n, "indices have %d elements along axis %d, the operand %d", is.dim[i], i, s.dim[i]);
+			return fail(n, "indices have %d elements along axis %d, the operand %d", is.dim[i], i,
+				    s.dim[i]);
 		v = emit_slice(n, v, i, 0, 1, is.dim[i]);
 	}
 	return emit_pick(n, v, at, axis);

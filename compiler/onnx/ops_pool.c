@@ -52,10 +52,12 @@ static Val *pool_axis(Node *n, Val *v, const Space *s, int i, int64_t count, boo
 		return v;
 	if (count == 1 && s->dilation[i] == 1 && k > 1)
 		return reduce_axes(n, whole, emit_slice(n, v, axis, 0, 1, (int32_t)k), axis, 1, true);
-	if (k > 8 && s->stride[i] == k && s->dilation[i] == 1 && count * k <= size && v->type->rank < MAX_RANK) {
+	if (k > 8 && s->stride[i] == k && s->dilation[i] == 1 && count * k <= size
+	    && v->type->rank < MAX_RANK) {
 		v = emit_slice(n, v, axis, 0, 1, (int32_t)(count * k));
 		Shape apart = val_shape(v);
-		memmove(&apart.dim[axis + 2], &apart.dim[axis + 1], sizeof *apart.dim * (size_t)(apart.rank - axis - 1));
+		memmove(&apart.dim[axis + 2], &apart.dim[axis + 1],
+			sizeof *apart.dim * (size_t)(apart.rank - axis - 1));
 		apart.dim[axis] = (int32_t)count;
 		apart.dim[axis + 1] = (int32_t)k;
 		apart.rank++;
@@ -73,7 +75,8 @@ static Val *pool_axis(Node *n, Val *v, const Space *s, int i, int64_t count, boo
 }
 
 /* Windows along axis i, and the elements that must be put behind for the last of them (ceil_mode). */
-static bool count_windows(Node *n, const Space *s, const Shape *x, int i, bool ceil, int64_t *count, int64_t *more)
+static bool count_windows(Node *n, const Space *s, const Shape *x, int i, bool ceil, int64_t *count,
+			  int64_t *more)
 {
 	int64_t size = x->dim[2 + i], span = s->dilation[i] * (s->kernel[i] - 1) + 1;
 	*more = 0;
@@ -84,7 +87,8 @@ static bool count_windows(Node *n, const Space *s, const Shape *x, int i, bool c
 	}
 	int64_t room = size + s->lo[i] + s->hi[i] - span;
 	if (room < 0)
-		return fail(n, "an axis of %lld elements has no window of %lld", (long long)size, (long long)span);
+		return fail(n, "an axis of %lld elements has no window of %lld", (long long)size,
+			    (long long)span);
 	*count = room / s->stride[i] + 1;
 	if (ceil && room % s->stride[i] && *count * s->stride[i] < size + s->lo[i]) {   /* it starts inside */
 		*more = *count * s->stride[i] - room;
@@ -119,7 +123,8 @@ static Val *emit_weights(Node *n, const Space *s, const Shape *x, const int64_t 
 	for (int64_t k = 0; k < t->count; k++) {
 		double of = 1;
 		for (int i = 0; i < s->n; i++)
-			of *= (double)(count[i] == DIM_T ? 1 : members(s, i, index[i], x->dim[2 + i], padding));
+			of *= (double)(count[i] == DIM_T ? 1
+				       : members(s, i, index[i], x->dim[2 + i], padding));
 		tensor_set(t, k, of > 0 ? 1 / of : 0);
 		alike &= tensor_get(t, k) == tensor_get(t, 0);
 		for (int i = s->n - 1; i >= 0 && ++index[i] == dim[i]; i--)

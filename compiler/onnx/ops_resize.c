@@ -20,7 +20,8 @@ static bool place_of(Node *n, const Rule *r, int64_t i, double scale, int64_t fr
 	else if (!strcmp(r->place, "align_corners"))
 		*x = to > 1 ? k * (double)(from - 1) / (double)(to - 1) : 0;
 	else
-		return fail(n, "attribute 'coordinate_transformation_mode' = \"%.40s\" is not supported; supported: half_pixel, "
+		return fail(n,
+			    "attribute 'coordinate_transformation_mode' = \"%.40s\" is not supported; supported: half_pixel, "
 			    "pytorch_half_pixel, asymmetric, align_corners", r->place);
 	return true;
 }
@@ -137,10 +138,12 @@ bool op_resize(Node *n)
 		   get_string(n, "nearest_mode", old ? "floor" : "round_prefer_floor") };
 	Target t;
 	if (strcmp(r.mode, "nearest") && strcmp(r.mode, "linear"))
-		return fail(n, "attribute 'mode' = \"%.40s\" is not supported; supported: nearest, linear", r.mode);
+		return fail(n, "attribute 'mode' = \"%.40s\" is not supported; supported: nearest, linear",
+			    r.mode);
 	if (is_whole(n->in[0]->type) && !strcmp(r.mode, "linear"))
 		return fail(n, "the operand is %s", host_name(n->in[0]->type));
-	if (get_int(n, "antialias", 0) || strcmp(get_string(n, "keep_aspect_ratio_policy", "stretch"), "stretch"))
+	if (get_int(n, "antialias", 0) || strcmp(get_string(n, "keep_aspect_ratio_policy", "stretch"),
+						 "stretch"))
 		return fail(n, "attributes 'antialias' and 'keep_aspect_ratio_policy' are not supported");
 	if (!read_target(n, &s, &t))
 		return false;

@@ -24,12 +24,15 @@ static bool read_scatter(Node *n, Scatter *s)
 	const Value *x = n->in[0], *index = n->in[1], *u = n->in[2];
 	const char *reduction = get_string(n, "reduction", "none");
 	if (strcmp(reduction, "none"))
-		return fail(n, "attribute 'reduction' = \"%.60s\" is not supported; supported: none", reduction);
+		return fail(n, "attribute 'reduction' = \"%.60s\" is not supported; supported: none",
+			    reduction);
 	if (!is_host(index))
-		return fail(n, "operand '%s' is computed from the model's inputs; it must be a constant", index->name);
+		return fail(n, "operand '%s' is computed from the model's inputs; it must be a constant",
+			    index->name);
 	*s = (Scatter){ .index = index->host, .x = shape_of(x), .inner = 1 };
 	s->depth = index->host->rank ? index->host->dim[index->host->rank - 1] : 0;
-	if (!is_whole(index->type) || index->steps || s->depth < 1 || s->depth > s->x.rank || u->type != x->type)
+	if (!is_whole(index->type) || index->steps || s->depth < 1 || s->depth > s->x.rank
+	    || u->type != x->type)
 		return fail(n, "operands do not fit together");
 	s->rows = index->host->count / s->depth;
 	for (int64_t k = 0; k < s->depth; k++) {
@@ -39,7 +42,8 @@ static bool read_scatter(Node *n, Scatter *s)
 		for (int64_t i = 0; i < s->rows; i++) {
 			int64_t j = index_at(s, i, k);
 			if (j < 0 || j >= s->x.dim[k])
-				return fail(n, "index %lld is outside of an axis of %d", (long long)j, s->x.dim[k]);
+				return fail(n, "index %lld is outside of an axis of %d", (long long)j,
+					    s->x.dim[k]);
 			s->lo[k] = j < s->lo[k] ? j : s->lo[k];
 			s->hi[k] = j >= s->hi[k] ? j + 1 : s->hi[k];
 		}
@@ -74,7 +78,8 @@ static bool scatter_host(Node *n, const Scatter *s)
 		int64_t at = 0;
 		for (int64_t k = 0; k < s->depth; k++)
 			at += index_at(s, i, k) * stride[k];
-		memcpy((char *)t->bytes + (size_t)at * unit, (char *)u->host->bytes + (size_t)(i * inner) * unit,
+		memcpy((char *)t->bytes + (size_t)at * unit, (char *)u->host->bytes
+		       + (size_t)(i * inner) * unit,
 		       (size_t)inner * unit);
 		for (int64_t k = 0; steps && k < inner; k++)
 			steps[at + k] = u->steps ? u->steps[i * inner + k] : 0;

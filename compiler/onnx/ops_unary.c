@@ -56,7 +56,8 @@ const Unary unary_softplus = { .op = O_softplus };
 const Unary unary_leakyrelu = { .op = O_leakyrelu, .param = { "alpha" }, .otherwise = { 0.01f } };
 const Unary unary_thresholdedrelu = { .op = O_thresholdedrelu, .param = { "alpha" }, .otherwise = { 1 } };
 const Unary unary_elu = { .op = O_elu, .param = { "alpha" }, .otherwise = { 1 } };
-const Unary unary_hardsigmoid = { .op = O_hardsigmoid, .param = { "alpha", "beta" }, .otherwise = { 0.2f, 0.5f } };
+const Unary unary_hardsigmoid = { .op = O_hardsigmoid, .param = { "alpha", "beta" },
+				 .otherwise = { 0.2f, 0.5f } };
 
 static bool fold_unary(Node *n, const Unary *u, const Value *x)
 {

@@ -110,7 +110,8 @@ static void padding(void **state)
 	const float x[] = { 1, 2, 3, 4, 5, 6 };
 	static const char *const modes[] = { "constant", "edge", "reflect" };
 	static const float want[][10] = {
-		{ 9, 9, 1, 2, 3, 9, 9, 4, 5, 6 }, { 1, 1, 1, 2, 3, 4, 4, 4, 5, 6 }, { 3, 2, 1, 2, 3, 6, 5, 4, 5, 6 },
+		{ 9, 9, 1, 2, 3, 9, 9, 4, 5, 6 }, { 1, 1, 1, 2, 3, 4, 4, 4, 5, 6 }, { 3, 2, 1, 2, 3, 6, 5, 4,
+			5, 6 },
 	};
 	for (int i = 0; i < 3; i++) {
 		Build *b = one(13, "Pad", i ? "x pads" : "x pads v", FLOAT, "2 3", 0, 0);
@@ -188,13 +189,15 @@ static void normalizations(void **state)
 	Build *b = one(17, "LayerNormalization", "x s", FLOAT, "2 4", 0, 0);
 	add_floats(b, "s", "4");
 	set_float(b, b->g.node[0], "epsilon", 0);
-	gives(b, x, 0, REALS(0, 2 * 1.069045f, -3 * 1.603567f, 4 * 0.534522f, -1.171700f, 2 * 1.432078f, 3 * 0.390567f,
+	gives(b, x, 0, REALS(0, 2 * 1.069045f, -3 * 1.603567f, 4 * 0.534522f, -1.171700f, 2 * 1.432078f,
+			     3 * 0.390567f,
 	                     -4 * 0.650944f));
 	b = one(13, "InstanceNormalization", "x s t", FLOAT, "1 2 4", 0, 0);
 	add_floats(b, "s", "2");
 	add_floats(b, "t", "2");
 	set_float(b, b->g.node[0], "epsilon", 0);
-	gives(b, x, 0, REALS(1, 2.069045f, -0.603567f, 1.534522f, 2 - 2 * 1.171700f, 2 + 2 * 1.432078f, 2 + 2 * 0.390567f,
+	gives(b, x, 0, REALS(1, 2.069045f, -0.603567f, 1.534522f, 2 - 2 * 1.171700f, 2 + 2 * 1.432078f, 2
+			     + 2 * 0.390567f,
 	                     2 - 2 * 0.650944f));
 }
 

@@ -172,7 +172,8 @@ static void convolve(Case *c)
 			c->want[nm * Y + to] += (double)c->in[(n * c->C + all) * X + from] * c->w[w + i % K];
 		}
 		for (int y = 0; y < Y && c->norm; y++)
-			c->want[nm * Y + y] = (c->want[nm * Y + y] - c->mean[m]) / sqrt(c->var[m] + (double)1e-5f) * c->scale[m]
+			c->want[nm * Y + y] = (c->want[nm * Y + y] - c->mean[m]) / sqrt(c->var[m]
+				+ (double)1e-5f) * c->scale[m]
 			                      + c->shift[m];
 	}
 }
@@ -222,12 +223,14 @@ static void build_case(Build *b, const Case *c)
 	bool conv = c->kind <= TRANSPOSED;
 	char *size = arena_printf(b->a, "%d", c->M);
 	add_input(b, "x", ONNX__TENSOR__DATA_TYPE__FLOAT, list(b, c->batch, c->C, c->x, c->n, 0));
-	int rows = c->kind == TRANSPOSED ? c->C : c->M, columns = (c->kind == TRANSPOSED ? c->M : c->C) / c->groups;
+	int rows = c->kind == TRANSPOSED ? c->C : c->M, columns = (c->kind == TRANSPOSED ? c->M
+								   : c->C) / c->groups;
 	if (conv) {
 		set_values(add_floats(b, "w", list(b, rows, columns, c->k, c->n, 0)), c->w);
 		set_values(add_floats(b, "b", size), c->b);
 	}
-	Onnx__Node *p = add_node(b, op_names[c->kind], !conv ? "x" : c->bias ? "x w b" : "x w", c->norm ? "u" : "y");
+	Onnx__Node *p = add_node(b, op_names[c->kind], !conv ? "x" : c->bias ? "x w b" : "x w", c->norm ? "u"
+				 : "y");
 	set_ints(b, p, "kernel_shape", list(b, 0, 0, c->k, c->n, 0));
 	set_ints(b, p, "strides", list(b, 0, 0, c->s, c->n, 0));
 	if (c->kind != AVERAGE)
@@ -307,7 +310,8 @@ static void test_cases(void **state)
 		else
 			pool(&c);
 		if (!run_case(&c, &why))
-			fail_msg("case %d (%s, %d axes, %s): %s", i, op_names[c.kind], c.n, c.same ? c.same : "pads", why);
+			fail_msg("case %d (%s, %d axes, %s): %s", i, op_names[c.kind], c.n, c.same ? c.same
+				 : "pads", why);
 		free_case(&c);
 	}
 }
