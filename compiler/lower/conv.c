@@ -2,7 +2,8 @@
  * the weights' columns (channel, then kernel axes), times the weights' rows.
  *
  * Where a window lies side by side in x already it is taken from there; elsewhere it is copied to a row of
- * scratch.  The result's buffer has the channels last, as the kernels write them; its Access puts the axes in order. */
+ * scratch.  The result's buffer has the channels last, as the kernels write them; its Access puts the axes in
+ * order. */
 #include "lower/linear.h"
 
 #include <string.h>
@@ -52,7 +53,8 @@ typedef struct { Conv *c; Val *const *at; Val *group; Val *ok[MAX_WINDOW]; Val *
 static Val *is_inside(Frame *fr, Val *i, Val *n, Val **nearest)
 {
 	const Type *w = reg_w(fr);
-	*nearest = e_op(fr, O_maxw, w, 2, e_op(fr, O_minw, w, 2, i, e_op(fr, O_subw, w, 2, n, e_w(fr, 1))), e_w(fr, 0));
+	Val *last = e_op(fr, O_subw, w, 2, n, e_w(fr, 1));
+	*nearest = e_op(fr, O_maxw, w, 2, e_op(fr, O_minw, w, 2, i, last), e_w(fr, 0));
 	return e_op(fr, O_eqw, w, 2, i, *nearest);
 }
 
@@ -221,8 +223,8 @@ static Func *group_kernel(Frame *fr, const Conv *c, const Linear *n, Val **W)
 	Sym sym[] = {
 		{"M", sym_int(l, c->M)}, {"K", sym_int(l, c->K)}, {"MG", sym_int(l, c->M / c->groups)},
 		{"ROW", sym_int(l, p->type->dim[1])}, {"XE", elem_name(elem_stored(n->x->elem))},
-		{"WE", elem_name(p->type->elem)}, {"BE", wide_bias ? "i64" : "i32"}, {"YE",
-		        elem_name(elem_stored(n->y->elem))},
+		{"WE", elem_name(p->type->elem)}, {"BE", wide_bias ? "i64" : "i32"},
+		{"YE", elem_name(elem_stored(n->y->elem))},
 		{"BITS", sym_int(l, bits)}, {"UP", sym_int(l, 32 - bits)}, {"FIN", fin->name}, {"FIELD", 0},
 	};
 	enum { NSYM = sizeof sym / sizeof *sym };
@@ -246,10 +248,9 @@ static bool choose_kernel(Frame *fr, Conv *c)
 		c->f = c->groups > 1 ? group_kernel_f32(fr, c) : linear_kernel_f32(fr, c->M, c->K);
 	} else {
 		if (!W->data || !x->quant || !y->quant || !W->type->quant || W->type->quant->book
-		    || y->quant->rows
-		    || (b && !b->data)) {
-			e_fail(fr, o,
-			       "integer weights must be constants without a code book, and all types quantized");
+		    || y->quant->rows || (b && !b->data)) {
+			e_fail(fr, o, "integer weights must be constants without a code book, "
+			       "and all types quantized");
 			return false;
 		}
 		Linear n;
@@ -257,8 +258,8 @@ static bool choose_kernel(Frame *fr, Conv *c)
 			e_fail(fr, o, "the third operand's scale does not fit that of the products");
 			return false;
 		}
-		c->f = c->groups > 1 ? group_kernel(fr, c, &n, &c->W) : linear_kernel(fr, &n, &c->W,
-		        &c->padded);
+		c->f = c->groups > 1 ? group_kernel(fr, c, &n, &c->W)
+		                     : linear_kernel(fr, &n, &c->W, &c->padded);
 	}
 	c->b = access_ref(fr, access_of(fr, b ? b : linear_zero_bias(fr, x->quant ? E_i32 : E_f32, c->M)));
 	return c->f != 0;

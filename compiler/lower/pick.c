@@ -70,8 +70,8 @@ static void argmax_one(Frame *fr, Val *const *idx, void *arg)
 	bool real = elem_is_float(t->elem);
 	Block *outer = fr->b;
 	Op *loop = e_for(fr, e_dim(fr, t->dim[a->axis]), "a", 2, carry);
-	Val *i = at[a->axis] = loop->body->arg[0], *best = loop->body->arg[1], *v = access_load(fr, &a->x,
-	        at);
+	Val *i = at[a->axis] = loop->body->arg[0], *best = loop->body->arg[1];
+	Val *v = access_load(fr, &a->x, at);
 	OpKind compare = real ? a->last ? O_les : O_lts : a->last ? O_lew : O_ltw;
 	Val *greater = e_op(fr, compare, w, 2, best, v);
 	Val *next[2] = {e_op(fr, real ? O_sels : O_selw, best->type, 3, greater, v, best),

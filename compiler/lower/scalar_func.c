@@ -1,5 +1,6 @@
-/* scalar_func.c: quotients, roots, exponentials and logarithms of fixed-point numbers: the kernels of func_int.ir with
- * the constants that the scales ask for.  A factor of real numbers is an integer of 31 bits and a shift. */
+/* scalar_func.c: quotients, roots, exponentials and logarithms of fixed-point numbers: the kernels of
+ * func_int.ir with the constants that the scales ask for.  A factor of real numbers is an integer of 31 bits
+ * and a shift. */
 #include "lower/lower.h"
 
 #include <math.h>
@@ -39,8 +40,8 @@ static Func *kernel(Frame *fr, const char *name, double factor, int q)
 	split(factor, &mul, &shift);
 	Sym sym[] = {{"MUL", sym_int(l, mul)}, {"SHIFT", sym_int(l, shift + q)}, {"SCALEUP", 0},
 	             {"HEADROOM", 0}};
-	Func *up = kernel_get(l, "scale_up", l->isa, 2, sym), *head = kernel_get(l, "headroom", l->isa, 2,
-	        sym);
+	Func *up = kernel_get(l, "scale_up", l->isa, 2, sym);
+	Func *head = kernel_get(l, "headroom", l->isa, 2, sym);
 	if (!up || !head)
 		return 0;
 	sym[2].value = up->name;
@@ -155,8 +156,8 @@ static Num error_function(Frame *fr, Num a)
 		a = num_rescale(fr, a, 0x1p-14), e = -14;
 	int seg = -e - 4;               /* bits below 1/16 */
 	Sym sym[] = {{"SEG", sym_int(l, seg)}, {"LIMIT", sym_int(l, ((int64_t)64 << seg) - 1)},
-	             {"MASK", sym_int(l, ((int64_t)1 << seg) - 1)}, {"UP", sym_int(l, 15 - seg)}, {"DOWN",
-	        "0"}};
+	             {"MASK", sym_int(l, ((int64_t)1 << seg) - 1)}, {"UP", sym_int(l, 15 - seg)},
+	             {"DOWN", "0"}};
 	return (Num){call(fr, kernel_get(l, "erf_q", l->isa, 5, sym), 1, whole(fr, a).v, 0), -32767, 32767,
 	             0x1p-15};
 }
@@ -194,8 +195,8 @@ static bool has_power(const Op *o)
 Num scalar_whole_part(Frame *fr, Num a)
 {
 	Num up = term(fr, absolute(fr, a), 1, -0.5, 1);
-	Val *v = num_saturate(fr, up, 0, MOST), *below = e_op(fr, O_ltw, reg_w(fr), 2, whole(fr, a).v,
-	                                                      e_w(fr, 0));
+	Val *v = num_saturate(fr, up, 0, MOST);
+	Val *below = e_op(fr, O_ltw, reg_w(fr), 2, whole(fr, a).v, e_w(fr, 0));
 	v = e_op(fr, O_selw, reg_w(fr), 3, below, e_op(fr, O_subw, reg_w(fr), 2, e_w(fr, 0), v), v);
 	return (Num){v, -up.hi, up.hi, 0};
 }

@@ -12,8 +12,8 @@ typedef struct {
 	int64_t kernel[MAX_SPACE], stride[MAX_SPACE], dilation[MAX_SPACE], lo[MAX_SPACE], hi[MAX_SPACE];
 } Space;
 
-/* kernel: the size of the weights' axes, or 0: attribute kernel_shape gives it.  Padding by auto_pad is worked out
- * for x, but for a transposed convolution. */
+/* kernel: the size of the weights' axes, or 0: attribute kernel_shape gives it.  Padding by auto_pad is
+ * worked out for x, but for a transposed convolution. */
 bool space_read(Node *n, const Shape *x, const int64_t *kernel, bool transposed, Space *s);
 bool entries_read(Node *n, const char *name, int count, int64_t least, int64_t otherwise, int64_t *v);
 

@@ -1,8 +1,8 @@
 /* ops_conv.c: Conv and ConvTranspose.
  *
  * A transposed convolution of stride 1 is a convolution with the kernel the other way round.  With stride s
- * result s * q + r depends on the kernel's elements r, r + s, r + 2s, .. only: it is one convolution of stride 1
- * for each r, and their results in turn. */
+ * result s * q + r depends on the kernel's elements r, r + s, r + 2s, .. only: it is one convolution of
+ * stride 1 for each r, and their results in turn. */
 #include "onnx/conv.h"
 #include "onnx/operators.h"
 
@@ -113,8 +113,8 @@ static Val *emit_phase(Node *n, const Conv *c, Val *x, const Extent *e, const in
 		if (s->stride[i] == 1) {
 			axis[i] = (Axis){ s->kernel[i], 1, d, span - s->lo[i], span - s->hi[i] + c->more[i] };
 		} else {
-			int64_t taps = s->kernel[i] > r[i] ? (s->kernel[i] - r[i]
-							      + s->stride[i] - 1) / s->stride[i] : 1;
+			int64_t rest = s->kernel[i] - r[i];
+			int64_t taps = rest > 0 ? (rest + s->stride[i] - 1) / s->stride[i] : 1;
 			axis[i] = (Axis){ taps, 1, 1, taps - 1, e[i].q - size };
 		}
 		int64_t from = axis[i].lo < 0 ? -axis[i].lo : 0, to = axis[i].hi < 0 ? -axis[i].hi : 0;
@@ -245,8 +245,8 @@ static float *swapped(Node *n, const Tensor *t, int64_t groups, int64_t K)
 		for (int64_t m = 0; m < M; m++)
 			for (int64_t c = 0; c < C; c++)
 				for (int64_t k = 0; k < K; k++)
-					f[((g * M + m) * C + c) * K + k] = (float)tensor_get(t,
-						((g * C + c) * M + m) * K + k);
+					f[((g * M + m) * C + c) * K + k] =
+						(float)tensor_get(t, ((g * C + c) * M + m) * K + k);
 	return f;
 }
 
@@ -279,8 +279,8 @@ static bool transposed_pads(Node *n, Conv *c, const Shape *x)
 		if (x->dim[2 + i] == DIM_T)
 			return fail_fixed(n, "the size of the result is given");
 		int64_t want = given ? size[i] : x->dim[2 + i] * s->stride[i];
-		int64_t rest = s->stride[i] * (x->dim[2
-						      + i] - 1) + c->more[i] + s->dilation[i] * (s->kernel[i] - 1) + 1 - want;
+		int64_t span = s->dilation[i] * (s->kernel[i] - 1) + 1;
+		int64_t rest = s->stride[i] * (x->dim[2 + i] - 1) + c->more[i] + span - want;
 		if (rest < 0)
 			return fail(n, "a result of %lld elements along axis %d is more than there are",
 				    (long long)want, 2 + i);
@@ -298,7 +298,8 @@ static bool convolution(Node *n, bool transposed)
 	const Tensor *w = n->in[1]->host;
 	const Value *b = input(n, 2);
 	Conv *c = NEW(n->im->arena, Conv);
-	*c = (Conv){ .x = n->in[0], .w = n->in[1], .transposed = transposed, .groups = get_int(n, "group", 1), .K = 1 };
+	*c = (Conv){ .x = n->in[0], .w = n->in[1], .transposed = transposed, .K = 1 };
+	c->groups = get_int(n, "group", 1);
 	if (!space_read(n, &x, w->dim + 2, transposed, &c->space))
 		return false;
 	bool some = c->groups >= 1 && x.dim[1] >= 1 && w->dim[0] >= 1 && w->dim[1] >= 1;

@@ -96,8 +96,8 @@ static Val *easy_power(Node *n, const Value *a, const Value *b)
 	if (!is_host(b) || b->steps || b->host->count != 1 || b->host->rank > shape_of(a).rank)
 		return 0;
 	double p = tensor_get(b->host, 0), size = fabs(p);
-	Val *y = size == 0.5 ? emit1(n, O_sqrt,
-				     a->val) : size >= 1 && size <= 8 && size == floor(size) ? a->val : 0;
+	bool whole = size >= 1 && size <= 8 && size == floor(size);
+	Val *y = size == 0.5 ? emit1(n, O_sqrt, a->val) : whole ? a->val : 0;
 	for (int i = 1; i < size; i++)
 		y = emit2(n, O_mul, y, a->val);
 	return y && p < 0 ? emit2(n, O_div, emit_scalar(n, H_F32, 1), y) : y;

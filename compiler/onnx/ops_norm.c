@@ -1,5 +1,5 @@
-/* ops_norm.c: normalizations.  With constants they are a factor and a shift for each channel, which go into the
- * weights in front where there are some; others are written out as means, differences and a root. */
+/* ops_norm.c: normalizations.  With constants they are a factor and a shift for each channel, which go into
+ * the weights in front where there are some; others are written out as means, differences and a root. */
 #include "onnx/conv.h"
 #include "onnx/operators.h"
 
@@ -63,8 +63,8 @@ static bool check_statistics(Node *n, int32_t channels)
 	for (int i = 1; i < 5; i++) {
 		const Value *v = n->in[i];
 		if (!is_host(v))
-			return fail(n,
-				    "operand '%s' is computed from the model's inputs; it must be a constant", v->name);
+			return fail(n, "operand '%s' is computed from the model's inputs; it must be a "
+				    "constant", v->name);
 		if (v->host->rank != 1 || v->host->dim[0] != channels)
 			return fail(n, "operand '%s' does not have one element for each of %d channels",
 				    v->name, channels);
@@ -139,8 +139,8 @@ bool op_layer_norm(Node *n)
 	int axis;
 	if (!real_operands(n) || !only_first_result(n) || !get_axis(n, "axis", -1, shape_of(x).rank, &axis))
 		return false;
-	Val *v = operand(n, x), *y = v ? emit_normalized(n, v, axis,
-							 (double)get_float(n, "epsilon", 1e-5f)) : 0;
+	double eps = (double)get_float(n, "epsilon", 1e-5f);
+	Val *v = operand(n, x), *y = v ? emit_normalized(n, v, axis, eps) : 0;
 	y = y ? emit2(n, O_mul, y, operand(n, n->in[1])) : 0;
 	if (y && bias)
 		y = emit2(n, O_add, y, operand(n, bias));

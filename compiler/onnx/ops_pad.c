@@ -134,8 +134,8 @@ bool op_pad(Node *n)
 	const char *mode = get_string(n, "mode", "constant");
 	bool reflect = !strcmp(mode, "reflect");
 	if (strcmp(mode, "constant") && strcmp(mode, "edge") && !reflect)
-		return fail(n,
-			    "attribute 'mode' = \"%.40s\" is not supported; supported: constant, reflect, edge", mode);
+		return fail(n, "attribute 'mode' = \"%.40s\" is not supported; supported: constant, reflect, "
+			    "edge", mode);
 	if (!read_pads(n, s.rank, lo, hi) || !read_value(n, &value))
 		return false;
 	for (int i = 0; i < s.rank; i++)

@@ -1,8 +1,8 @@
 /* ops_pool.c: MaxPool, AveragePool and their global forms.
  *
- * Windows are boxes, so one axis is pooled after the other: the greatest (or the sum) of as many slices as the
- * window has elements along the axis, which is one loop over the result.  A window as long as the axis is a
- * reduction. */
+ * Windows are boxes, so one axis is pooled after the other: the greatest (or the sum) of as many slices as
+ * the window has elements along the axis, which is one loop over the result.  A window as long as the axis is
+ * a reduction. */
 #include "onnx/conv.h"
 #include "onnx/operators.h"
 

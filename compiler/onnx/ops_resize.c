@@ -1,5 +1,5 @@
-/* ops_resize.c: Resize and Upsample, one axis after the other: nearest elements are gathered, linear ones weighted from
- * their two neighbours.  All places are known while the model is read. */
+/* ops_resize.c: Resize and Upsample, one axis after the other: nearest elements are gathered, linear ones
+ * weighted from their two neighbours.  All places are known while the model is read. */
 #include "onnx/operators.h"
 
 #include <math.h>
@@ -20,9 +20,8 @@ static bool place_of(Node *n, const Rule *r, int64_t i, double scale, int64_t fr
 	else if (!strcmp(r->place, "align_corners"))
 		*x = to > 1 ? k * (double)(from - 1) / (double)(to - 1) : 0;
 	else
-		return fail(n,
-			    "attribute 'coordinate_transformation_mode' = \"%.40s\" is not supported; supported: half_pixel, "
-			    "pytorch_half_pixel, asymmetric, align_corners", r->place);
+		return fail(n, "attribute 'coordinate_transformation_mode' = \"%.40s\" is not supported; "
+			    "supported: half_pixel, pytorch_half_pixel, asymmetric, align_corners", r->place);
 	return true;
 }
 
@@ -142,8 +141,8 @@ bool op_resize(Node *n)
 			    r.mode);
 	if (is_whole(n->in[0]->type) && !strcmp(r.mode, "linear"))
 		return fail(n, "the operand is %s", host_name(n->in[0]->type));
-	if (get_int(n, "antialias", 0) || strcmp(get_string(n, "keep_aspect_ratio_policy", "stretch"),
-						 "stretch"))
+	if (get_int(n, "antialias", 0)
+	    || strcmp(get_string(n, "keep_aspect_ratio_policy", "stretch"), "stretch"))
 		return fail(n, "attributes 'antialias' and 'keep_aspect_ratio_policy' are not supported");
 	if (!read_target(n, &s, &t))
 		return false;

@@ -1,7 +1,7 @@
 /* ops_scatter.c: ScatterND: a copy of a tensor with slices replaced, at places that are known now.
  *
- * When the model runs, places that fill a box are joined from the pieces around it; others are picked, one index for
- * each element, out of the tensor and its updates side by side. */
+ * When the model runs, places that fill a box are joined from the pieces around it; others are picked, one
+ * index for each element, out of the tensor and its updates side by side. */
 #include "onnx/operators.h"
 
 #include <string.h>

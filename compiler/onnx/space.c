@@ -47,8 +47,8 @@ bool space_read(Node *n, const Shape *x, const int64_t *kernel, bool transposed,
 		return fail(n, "attribute 'kernel_shape' is missing");
 	if (!entries_read(n, "kernel_shape", s->n, 1, 1, s->kernel)
 	    || !entries_read(n, "strides", s->n, 1, 1, s->stride)
-	    || !entries_read(n, "dilations", s->n, 1, 1, s->dilation) || !entries_read(n, "pads", 2 * s->n, 0,
-		0, pads))
+	    || !entries_read(n, "dilations", s->n, 1, 1, s->dilation)
+	    || !entries_read(n, "pads", 2 * s->n, 0, 0, pads))
 		return false;
 	for (int i = 0; i < s->n; i++) {
 		if (kernel && get_attr(n, "kernel_shape") && s->kernel[i] != kernel[i])

@@ -1,6 +1,6 @@
-/* test_functions: fixed-point functions (lower/scalar_func.c) against the real ones, over all 16-bit inputs or a dense
- * sample of 32-bit ones.  Prints the greatest error of each in units of the result; every executor gives the
- * same integers. */
+/* test_functions: fixed-point functions (lower/scalar_func.c) against the real ones, over all 16-bit inputs
+ * or a dense sample of 32-bit ones.  Prints the greatest error of each in units of the result; every executor
+ * gives the same integers. */
 #include "executors.h"
 
 #include "passes/passes.h"
@@ -55,7 +55,8 @@ static const char text[] =
 	"module \"f\" level=tensor\n"
 	"input \"x\" :x[65536]\noutput \"y\" :y[65536]\n"
 	"type :x = %s * %a\ntype :y = %s * %a\ntype :c = i16 * 0x1p-10\n"
-	"data $p :c[1] = [1536]\ndata $three :c[1] = [3072]\ndata $one :c[1] = [1024]\ndata $small :c[1] = [-104]\n"
+	"data $p :c[1] = [1536]\ndata $three :c[1] = [3072]\n"
+	"data $one :c[1] = [1024]\ndata $small :c[1] = [-104]\n"
 	"func @main(%%x :x[65536]) :y[65536] {\n\t%%y =:y[65536] %s\n\tret %%y\n}\n";
 
 static Module *module_of(const Case *c)

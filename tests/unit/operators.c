@@ -110,8 +110,8 @@ static void padding(void **state)
 	const float x[] = { 1, 2, 3, 4, 5, 6 };
 	static const char *const modes[] = { "constant", "edge", "reflect" };
 	static const float want[][10] = {
-		{ 9, 9, 1, 2, 3, 9, 9, 4, 5, 6 }, { 1, 1, 1, 2, 3, 4, 4, 4, 5, 6 }, { 3, 2, 1, 2, 3, 6, 5, 4,
-			5, 6 },
+		{ 9, 9, 1, 2, 3, 9, 9, 4, 5, 6 }, { 1, 1, 1, 2, 3, 4, 4, 4, 5, 6 },
+		{ 3, 2, 1, 2, 3, 6, 5, 4, 5, 6 },
 	};
 	for (int i = 0; i < 3; i++) {
 		Build *b = one(13, "Pad", i ? "x pads" : "x pads v", FLOAT, "2 3", 0, 0);

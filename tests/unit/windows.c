@@ -1,5 +1,5 @@
-/* test_windows: random Conv, ConvTranspose, MaxPool and AveragePool nodes through the whole compiler against their
- * definitions, written out in double precision.
+/* test_windows: random Conv, ConvTranspose, MaxPool and AveragePool nodes through the whole compiler against
+ * their definitions, written out in double precision.
  *
  *	test_windows [--count N] [--seed S]	*/
 #include "onnx_build.h"
@@ -172,9 +172,8 @@ static void convolve(Case *c)
 			c->want[nm * Y + to] += (double)c->in[(n * c->C + all) * X + from] * c->w[w + i % K];
 		}
 		for (int y = 0; y < Y && c->norm; y++)
-			c->want[nm * Y + y] = (c->want[nm * Y + y] - c->mean[m]) / sqrt(c->var[m]
-				+ (double)1e-5f) * c->scale[m]
-			                      + c->shift[m];
+			c->want[nm * Y + y] = (c->want[nm * Y + y] - c->mean[m]) * c->scale[m]
+			                      / sqrt(c->var[m] + (double)1e-5f) + c->shift[m];
 	}
 }
 
@@ -223,14 +222,14 @@ static void build_case(Build *b, const Case *c)
 	bool conv = c->kind <= TRANSPOSED;
 	char *size = arena_printf(b->a, "%d", c->M);
 	add_input(b, "x", ONNX__TENSOR__DATA_TYPE__FLOAT, list(b, c->batch, c->C, c->x, c->n, 0));
-	int rows = c->kind == TRANSPOSED ? c->C : c->M, columns = (c->kind == TRANSPOSED ? c->M
-								   : c->C) / c->groups;
+	bool back = c->kind == TRANSPOSED;
+	int rows = back ? c->C : c->M, columns = (back ? c->M : c->C) / c->groups;
 	if (conv) {
 		set_values(add_floats(b, "w", list(b, rows, columns, c->k, c->n, 0)), c->w);
 		set_values(add_floats(b, "b", size), c->b);
 	}
-	Onnx__Node *p = add_node(b, op_names[c->kind], !conv ? "x" : c->bias ? "x w b" : "x w", c->norm ? "u"
-				 : "y");
+	const char *in = !conv ? "x" : c->bias ? "x w b" : "x w";
+	Onnx__Node *p = add_node(b, op_names[c->kind], in, c->norm ? "u" : "y");
 	set_ints(b, p, "kernel_shape", list(b, 0, 0, c->k, c->n, 0));
 	set_ints(b, p, "strides", list(b, 0, 0, c->s, c->n, 0));
 	if (c->kind != AVERAGE)
