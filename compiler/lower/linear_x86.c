@@ -80,7 +80,7 @@ static Func *kernel8(Syms *s, const Linear *n)
 		return define(s, "ROWAT", "row_at8", false) && define(s, "ROWSTEP", "row_step8", false) ? get(s, "linear_c8", false) : 0;
 	if (vnni(s->l))
 		sym_text(s, "CORR", correction(s->l, n));
-	else if (!define(s, "NEGFN", "negative_sum", false))
+	else if (!define(s, "SIGNS", "signs8", false))
 		return 0;
 	return define(s, "CELLFN", "cells8", true) ? get(s, "linear_c8", true) : 0;
 }
@@ -143,11 +143,11 @@ Func *pair_kernel(Frame *fr, const Linear *x, const Linear *h, Val **W, Val **R,
 			s.sym[i].value = elem_name(elem_stored(h->y->elem));
 	sym_text(&s, "FINX", linear_fin(l, x, 8)->name);
 	sym_text(&s, "FINV", linear_fin(l, h, 8)->name);
-	Func *nx = get(&s, "negative_sum", false), *nh = get(&t, "negative_sum", false);
+	Func *nx = get(&s, "signs8", false), *nh = get(&t, "signs8", false);
 	if (!nx || !nh)
 		return 0;
-	sym_text(&s, "NEGX", nx->name);
-	sym_text(&s, "NEGH", nh->name);
+	sym_text(&s, "SIGNX", nx->name);
+	sym_text(&s, "SIGNH", nh->name);
 	*W = val_data(l->m, pack_cells(l, x->W, 8));
 	*R = val_data(l->m, pack_cells(l, h->W, 8));
 	*kx = 4 * cx.quads, *kh = 4 * ch.quads;
