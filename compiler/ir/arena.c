@@ -6,7 +6,8 @@
 
 #include "ir/ir.h"
 
-enum { CHUNK = 1 << 16, ALIGN = 16 };
+/* Large blocks start on a cache line: weights are among them, and vector loads that cross lines are slow. */
+enum { CHUNK = 1 << 16, ALIGN = 16, LINE = 64, LARGE = 1024 };
 
 typedef struct Chunk {
 	struct Chunk *next;
@@ -54,15 +55,26 @@ void arena_free(Arena *a)
 	free(a);
 }
 
+static char *line_up(void *p)
+{
+	return (char *)p + (LINE - (uintptr_t)p % LINE) % LINE;
+}
+
 void *arena_alloc(Arena *a, size_t n)
 {
-	if (n > SIZE_MAX - ALIGN)
+	if (n > SIZE_MAX - 2 * LINE)
 		out_of_memory();
 	n = n ? (n + ALIGN - 1) / ALIGN * ALIGN : ALIGN;
 	if (n > CHUNK / 4)
-		return chunk_new(a, n);
+		return line_up(chunk_new(a, n + LINE));
+	if (n >= LARGE && a->at) {
+		size_t skip = (size_t)(line_up(a->at) - a->at);
+		skip = skip < a->left ? skip : a->left;
+		a->at += skip;
+		a->left -= skip;
+	}
 	if (n > a->left) {
-		a->at = chunk_new(a, CHUNK);
+		a->at = line_up(chunk_new(a, CHUNK + LINE));
 		a->left = CHUNK;
 	}
 	void *p = a->at;
