@@ -1,4 +1,5 @@
-/* computed.c: a linear op whose weights are computed becomes matmul and add.  Changes ops, for fixed point only.
+/* computed.c: a linear op whose weights are computed becomes matmul and add, one of constants a constant.  Changes ops, for
+ * fixed point only.
  *
  * Integer kernels of linear want constant weights, packed and with a bound on their sums; products of two computed values have
  * matmul.  Weights handed in as inputs (ONNX node tests do that) come this way. */
@@ -43,6 +44,36 @@ static void rewrite(Module *m, Func *f, Op *o)
 	op_remove(&f->body, o);
 }
 
+/* x W' of constants; double sums. */
+static Val *product_of_constants(Module *m, const Op *o)
+{
+	const Data *x = o->in[0]->data, *W = o->in[1]->data;
+	int32_t K = W->type->dim[1], M = W->type->dim[0];
+	Data *y = data_new(m, W->name, o->out[0]->type);
+	int64_t rows = type_count(y->type, 1) / M;
+	for (int64_t r = 0; r < rows; r++)
+		for (int32_t i = 0; i < M; i++) {
+			double sum = 0;
+			for (int32_t k = 0; k < K; k++)
+				sum += (double)((const float *)x->bytes)[r * K + k] * ((const float *)W->bytes)[(int64_t)i * K + k];
+			((float *)y->bytes)[r * M + i] = (float)sum;
+		}
+	return val_data(m, y);
+}
+
+/* A recurrence's first step that was written out multiplies its initial state. */
+static void fold(Module *m, Func *f, Op *o)
+{
+	Val *v = product_of_constants(m, o), *b = o->nin > 2 ? o->in[2] : 0;
+	if (b) {
+		Op *s = op_before(m, &f->body, o, O_add, 2, (Val *[]){v, b});
+		s->loc = o->loc;
+		v = op_out(m, f, s, 0, o->out[0]->type);
+	}
+	val_replace(f, o->out[0], v);
+	op_remove(&f->body, o);
+}
+
 bool pass_computed(Module *m, const Options *opt, Diag *d)
 {
 	(void)d;
@@ -52,6 +83,8 @@ bool pass_computed(Module *m, const Options *opt, Diag *d)
 		each_op(o, &f->body)
 			if (o->kind == O_linear && !o->in[1]->data)
 				rewrite(m, f, o);
+			else if (o->kind == O_linear && o->in[0]->data && !type_has_t(o->out[0]->type))
+				fold(m, f, o);
 		func_renumber(f);
 	}
 	return true;

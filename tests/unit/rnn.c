@@ -1,16 +1,20 @@
 /* test_rnn: random recurrent layers through the whole compiler against rnn_reference.h.
  *
- *	test_rnn [--count N] [--seed S] [--case K] [--exec interp|jit|c] [-v]
+ *	test_rnn [--count N] [--seed S] [--case K] [--exec interp|jit|c] [--fixed] [-v]
  * Each case draws operator, directions, layout, shapes, which operands are there and which of them are known
  * only when the model runs, activation functions and their numbers, clip, and which results are wanted.  It
  * is expanded, streamed where that is possible, lowered and run in f32, and must agree with double precision
  * to 1e-5 (relative above 1).  Cases that float cannot follow (within a hair of ThresholdedRelu's jump, or
- * exploding) are drawn again. */
+ * exploding) are drawn again.  --fixed: calibrated on the inputs and run in fixed point with 16-bit weights
+ * and activations instead, to 2^-10 of each result's range, which is that of a gate, 1, at the least. Without --count and --fixed: both. */
+#include "data/runner.h"
 #include "exec/exec.h"
 #include "passes/passes.h"
 #include "rnn_reference.h"
+#include "util/npz.h"
 
 #include <stdio.h>
+#include <unistd.h>
 
 enum { NX, NW, NR, NB, NLENS, NH0, NC0, NP, NOPERANDS };
 
@@ -375,41 +379,185 @@ static bool run(const Module *m, const Case *c, const char *kind, int *streamed,
 	return ok;
 }
 
-int main(int argc, char **argv)
+/* ---- fixed point ---------------------------------------------------------------------------------- */
+
+static Tensor *operand_tensor(Module *m, const Case *c, int k, const char *name)
 {
-	long count = 2000, only = -1, bad = 0, again = 0;
-	unsigned long long seed = 1;
-	const char *kind = "interp";
-	bool verbose = false;
-	for (int i = 1; i < argc; i++) {
-		const char *v = i + 1 < argc ? argv[i + 1] : "";
-		if (!strcmp(argv[i], "-v")) verbose = true;
-		else if (!strcmp(argv[i], "--count")) count = atol(v), i++;
-		else if (!strcmp(argv[i], "--seed")) seed = strtoull(v, 0, 0), i++;
-		else if (!strcmp(argv[i], "--case")) only = atol(v), i++;
-		else if (!strcmp(argv[i], "--exec")) kind = v, i++;
-		else return fprintf(stderr, "usage: test_rnn [--count N] [--seed S] [--case K] [--exec KIND] [-v]\n"), 2;
+	const Type *t = operand_type(m, c, k);
+	int64_t dim[HOST_RANK];
+	for (int d = 0; d < t->rank; d++)
+		dim[d] = t->dim[d] == DIM_T ? c->rnn.steps : t->dim[d];
+	Tensor *x = tensor_new(k == NLENS ? H_I32 : H_F32, t->rank, dim);
+	x->name = strdup(name);
+	memcpy(x->bytes, k == NLENS ? (const void *)c->lens : c->value[k], (size_t)x->count * 4);
+	return x;
+}
+
+static bool near_fixed(const double *want, const Tensor *got, const char *name, double *worst, char *err, size_t nerr)
+{
+	double most = 1;
+	for (int64_t i = 0; i < got->count; i++)
+		most = fmax(most, fabs(want[i]));
+	for (int64_t i = 0; i < got->count; i++) {
+		double e = fabs(want[i] - tensor_get(got, i));
+		*worst = most > 0 ? fmax(*worst, e / most) : *worst;
+		if (!(e <= most / 1024)) {
+			snprintf(err, nerr, "%s[%d] is %.6g, should be %.6g; %.2g of the greatest, %.6g", name, (int)i,
+			         tensor_get(got, i), want[i], e / most, most);
+			return false;
+		}
 	}
+	return true;
+}
+
+/* On the grid of 16-bit numbers up to the greatest one. */
+static float *on_grid(const float *x, int n)
+{
+	float *y = malloc(sizeof *y * (size_t)(n ? n : 1)), most = 0;
+	for (int i = 0; i < n; i++)
+		most = fmaxf(most, fabsf(x[i]));
+	double step = most > 0 ? ldexp(1, ilogb(most) - 14) : 1;
+	for (int i = 0; i < n; i++)
+		y[i] = (float)(floor(x[i] / step + 0.5) * step);
+	return y;
+}
+
+static double farthest(const double *a, const double *b, size_t n)
+{
+	double far = 0, most = 1;
+	for (size_t i = 0; i < n; i++) {
+		far = fmax(far, fabs(a[i] - b[i]));
+		most = fmax(most, fabs(a[i]));
+	}
+	return far / most;
+}
+
+/* Does the exact layer on 16-bit operands already stray by a sixteenth of what is allowed?  Then the recurrence amplifies (states
+ * that grow, gates without bound), and 16-bit arithmetic, which rounds a dozen times a step, cannot follow. */
+static bool is_shaky(const Case *c)
+{
+	Rnn o = c->rnn;
+	size_t state = (size_t)o.ndir * o.batch * o.hidden;
+	float *g[NOPERANDS] = {0};
+	for (int k = 0; k < NOPERANDS; k++)
+		if (c->value[k])
+			g[k] = on_grid(c->value[k], c->count[k]);
+	o.x = g[NX], o.w = g[NW], o.r = g[NR], o.b = g[NB], o.h0 = g[NH0], o.c0 = g[NC0], o.p = g[NP];
+	o.y = calloc(state * (size_t)o.steps, sizeof *o.y);
+	o.yh = calloc(state, sizeof *o.yh);
+	o.yc = calloc(state, sizeof *o.yc);
+	rnn_reference(&o);
+	double far = fmax(farthest(c->rnn.y, o.y, state * (size_t)o.steps), farthest(c->rnn.yh, o.yh, state));
+	far = fmax(far, farthest(c->rnn.yc, o.yc, state));
+	for (int k = 0; k < NOPERANDS; k++)
+		free(g[k]);
+	free(o.y);
+	free(o.yh);
+	free(o.yc);
+	return far > 1.0 / 16384;
+}
+
+static bool run_fixed(const Case *c, const char *kind, double *worst, Diag *d, char *err, size_t nerr)
+{
+	static const char *const names[NOPERANDS] = {"X", "W", "R", "B", "lens", "H0", "C0", "P"};
+	char path[] = "rnn-XXXXXX.npz";
+	Module *m = build(c);
+	Tensor *in[NOPERANDS];
+	int nin = 0;
+	for (int k = 0; k < NOPERANDS; k++)
+		if (c->count[k] && !c->inner[k])
+			in[nin++] = operand_tensor(m, c, k, names[k]);
+	int fd = mkstemps(path, 4);
+	FILE *f = fd < 0 ? 0 : fdopen(fd, "wb");
+	bool ok = f && npz_write(f, in, nin, path, d);
+	if (f)
+		fclose(f);
+	Options opt = {.integer = true, .weights = 16, .activations = 16, .exec = kind, .calib = path};
+	Runner *r = ok ? runner_open(m, &opt, d) : 0;
+	Sample s = {.in = in, .nin = nin, .steps = c->dynamic ? c->rnn.steps : 1, .fresh = true, .last = true};
+	const double *want[3] = {c->rnn.y, c->rnn.yh, c->rnn.yc};
+	static const char *const results[3] = {"Y", "Y_h", "Y_c"};
+	ok = r && runner_run(r, &s, d);
+	for (int k = 0, n = 0; k < 3 && ok; k++)
+		if (c->want[k])
+			ok = near_fixed(want[k], runner_output(r, n++), results[k], worst, err, nerr);
+	if (diag_errors(d))
+		diag_print(d, stdout);
+	if (r)
+		runner_close(r);
+	if (fd >= 0)
+		unlink(path);
+	for (int i = 0; i < nin; i++)
+		tensor_free(in[i]);
+	module_free(m);
+	return ok;
+}
+
+/* ---- all cases ------------------------------------------------------------------------------------ */
+
+typedef struct { long count, only; unsigned long long seed; const char *kind; bool verbose; } Asked;
+
+static void draw_fit_case(const Asked *a, long k, bool fixed, Case *c, long *again)
+{
+	rng = a->seed * 1000003u + (uint64_t)k * 7919u;
+	for (;; ++*again, free_case(c)) {
+		draw_case(c);
+		c->rnn.hair = fixed ? 1e-2 : 1e-4;
+		rnn_reference(&c->rnn);
+		if (!c->rnn.unfit && !(fixed && is_shaky(c)))
+			return;
+	}
+}
+
+static long run_cases(const Asked *a, bool fixed)
+{
+	long bad = 0, again = 0, first = a->only >= 0 ? a->only : 0, last = a->only >= 0 ? a->only + 1 : a->count;
 	int streamed = 0;
-	for (long k = only >= 0 ? only : 0; k < (only >= 0 ? only + 1 : count); k++) {
+	double worst = 0;
+	for (long k = first; k < last; k++) {
 		Case c;
 		char err[1000] = "";
-		for (rng = seed * 1000003u + (uint64_t)k * 7919u, draw_case(&c); rnn_reference(&c.rnn), c.rnn.unfit;
-		     draw_case(&c), again++)
-			free_case(&c);
+		draw_fit_case(a, k, fixed, &c, &again);
 		Module *m = build(&c);
 		Diag *d = diag_new();
-		if (verbose)
+		if (a->verbose)
 			module_print(m, stdout, 0, 0);
-		if (!compile(m, &c, d, err, sizeof err) || !run(m, &c, kind, &streamed, err, sizeof err)) {
-			printf("case %ld: %s\n", k, err);
+		bool ok = fixed ? run_fixed(&c, a->kind, &worst, d, err, sizeof err)
+		                : compile(m, &c, d, err, sizeof err) && run(m, &c, a->kind, &streamed, err, sizeof err);
+		if (!ok) {
+			printf("%s case %ld: %s\n", fixed ? "fixed-point" : "float", k, err);
 			bad++;
 		}
 		diag_free(d);
 		module_free(m);
 		free_case(&c);
 	}
-	printf("test_rnn: seed %llu, %s, %d streaming, %ld drawn again: %ld passed, %ld failed\n", seed, kind,
-	       streamed, again, (only >= 0 ? 1 : count) - bad, bad);
+	printf("%s: seed %llu, %s, %ld cases, %ld drawn again, ", fixed ? "fixed point" : "float", a->seed, a->kind,
+	       last - first, again);
+	if (fixed)
+		printf("farthest %.2g of the range\n", worst);
+	else
+		printf("%d streaming\n", streamed);
+	return bad;
+}
+
+int main(int argc, char **argv)
+{
+	Asked a = {2000, -1, 1, "interp", false};
+	bool fixed = false;
+	for (int i = 1; i < argc; i++) {
+		const char *v = i + 1 < argc ? argv[i + 1] : "";
+		if (!strcmp(argv[i], "-v")) a.verbose = true;
+		else if (!strcmp(argv[i], "--fixed")) fixed = true;
+		else if (!strcmp(argv[i], "--count")) a.count = atol(v), i++;
+		else if (!strcmp(argv[i], "--seed")) a.seed = strtoull(v, 0, 0), i++;
+		else if (!strcmp(argv[i], "--case")) a.only = atol(v), i++;
+		else if (!strcmp(argv[i], "--exec")) a.kind = v, i++;
+		else return fprintf(stderr, "usage: test_rnn [--count N] [--seed S] [--case K] [--exec KIND] [--fixed] [-v]\n"), 2;
+	}
+	bool both = argc == 1;
+	long bad = (fixed ? 0 : run_cases(&a, false)) + (fixed || both ? run_cases(&a, true) : 0);
+	long ran = (a.only >= 0 ? 1 : a.count) * (both ? 2 : 1);
+	printf("test_rnn: %ld passed, %ld failed\n", ran - bad, bad);
 	return bad != 0;
 }

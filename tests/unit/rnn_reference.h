@@ -26,6 +26,7 @@ typedef struct Rnn {
 	const float *x, *w, *r, *b, *h0, *c0, *p;
 	const int *lens;
 	double *y, *yh, *yc;            /* results; all are computed */
+	double hair;                    /* arguments nearer than this to a jump are unfit */
 	bool unfit;                     /* float cannot follow: an argument near a jump, a value that grew large */
 } Rnn;
 
@@ -41,7 +42,7 @@ static double activation(Rnn *o, int i, double v)
 	if (!strcmp(f, "Affine")) return a * v + b;
 	if (!strcmp(f, "LeakyRelu")) return v >= 0 ? v : a * v;
 	if (!strcmp(f, "ThresholdedRelu")) {
-		if (fabs(v - a) < 1e-4)
+		if (fabs(v - a) < o->hair)
 			o->unfit = true;
 		return v > a ? v : 0;
 	}
