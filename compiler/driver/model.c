@@ -7,6 +7,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 static const size_t text_most = (size_t)1 << 30;        /* bytes of a .ir file */
 
@@ -52,6 +53,41 @@ static Module *with_states(Module *m, const Options *opt, Diag *d)
 	return 0;
 }
 
+static double cpu_seconds(void)
+{
+	struct timespec t;
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+	return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+/* The most memory this process had so far, KiB; 0 where the system does not say.  (getrusage's figure would hold that of
+ * the program that started us, too.) */
+static long peak_kib(void)
+{
+	FILE *f = fopen("/proc/self/status", "r");
+	char line[200];
+	long kib = 0;
+	while (f && fgets(line, sizeof line, f))
+		if (sscanf(line, "VmHWM: %ld", &kib) == 1)
+			break;
+	if (f)
+		fclose(f);
+	return kib;
+}
+
+/* For --time-passes reading is the first pass: its processor time, and by how much the process grew. */
+static Module *read_timed(Module *(*read)(const char *, const Options *, Diag *), const char *path, const Options *opt,
+                          Diag *d)
+{
+	double start = cpu_seconds();
+	long before = peak_kib();
+	Module *m = read(path, opt, d);
+	if (opt->time_passes)
+		fprintf(stderr, "%-10s %9.3f ms %9.1f MB\n", "import", 1e3 * (cpu_seconds() - start),
+		        1.024e-3 * (double)(peak_kib() - before));
+	return m;
+}
+
 Module *model_read(const char *path, const Options *opt, Diag *d)
 {
 	const char *suffix = strcmp(path, "-") ? path_suffix(path) : ".ir";
@@ -61,7 +97,7 @@ Module *model_read(const char *path, const Options *opt, Diag *d)
 	}
 	for (size_t i = 0; i < sizeof readers / sizeof *readers; i++)
 		if (!strcmp(suffix, readers[i].suffix))
-			return with_states(readers[i].read(path, opt, d), opt, d);
+			return with_states(read_timed(readers[i].read, path, opt, d), opt, d);
 	diag_error(d, "%s: cannot tell what it is; models are .onnx or .ir files", path);
 	return 0;
 }

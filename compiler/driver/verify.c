@@ -20,6 +20,22 @@ static const char *const all_kinds[] = {"interp", "jit", "c"};
 
 /* ---- what is printed --------------------------------------------------------------------------- */
 
+/* What compile takes to make the model that was run: the data set's --dim and --set. */
+static void add_options(const Verify *v, cJSON *row)
+{
+	cJSON *list = cJSON_AddArrayToObject(row, "options");
+	for (int i = 0; i < v->opt->ndim; i++) {
+		char *text = text_new("--dim=%s=%lld", v->opt->dim_name[i], (long long)v->opt->dim_value[i]);
+		cJSON_AddItemToArray(list, cJSON_CreateString(text));
+		free(text);
+	}
+	for (int i = 0; i < v->opt->nset; i++) {
+		char *text = text_new("--set=%s=%s", v->opt->set_name[i], v->opt->set_value[i]);
+		cJSON_AddItemToArray(list, cJSON_CreateString(text));
+		free(text);
+	}
+}
+
 static void report(Verify *v, const Port *p, const char *kind, const Comparison *c, bool same)
 {
 	bool wrong = !c->shape || !same || (!v->c->opt.integer && !c->close);
@@ -38,6 +54,7 @@ static void report(Verify *v, const Port *p, const char *kind, const Comparison 
 		cJSON_AddBoolToObject(row, "ok", !wrong);
 		if (v->bound)
 			cJSON_AddStringToObject(row, "bound", v->bound);
+		add_options(v, row);
 		cJSON_AddItemToArray(v->rows, row);
 		return;
 	}
@@ -139,6 +156,7 @@ static void verify_set(Verify *v, const char *model, const char *set)
 	Diag *d = diag_new();
 	Options opt;
 	v->set = path_base(set);
+	v->opt = &opt;
 	Module *m = import_for(v, &opt, model, set, d);
 	if (!m || !run_set(v, m, &opt, set, d))
 		refused(v, d);

@@ -8,6 +8,7 @@
 typedef struct {
 	const Command *c;
 	const char *folder, *set;       /* the current ones */
+	const Options *opt;             /* the current data set's */
 	char *bound;                    /* inputs bound to what the data set has: "sr=16000"; 0: none */
 	char *reason;                   /* why the folder's last data set was refused */
 	bool folder_failed, folder_refused;

@@ -6,6 +6,8 @@
  * spelled out, and mean the same. */
 #include "emit/llvm.h"
 
+#include <string.h>
+
 static int lanes_of(LLVMValueRef v)
 {
 	LLVMTypeRef t = LLVMTypeOf(v);
@@ -289,6 +291,23 @@ static LLVMValueRef mulhrs(Llvm *e, LLVMValueRef a, LLVMValueRef b)
 	return trunc_to(e, v, 'h');
 }
 
+/* x86 without AVX2 has no shift by another amount for each lane; where LLVM's vectorizers make one of scalar shifts, its
+ * code generator builds the powers of two as floats (pslld 23, cvttps2dq).  Integer models hold no float instruction, so
+ * such a shift stays scalar: its result passes an empty assembler text, which no vectorizer takes along. */
+static LLVMValueRef shift_left(Llvm *e, LLVMValueRef a, LLVMValueRef b)
+{
+	LLVMValueRef v = LLVMBuildShl(e->b, a, mask(e, b, 31), "");
+	const char *triple = e->target->triple;
+	bool x86 = e->target->x86_64 || (triple[0] == 'i' && !strncmp(triple + 2, "86", 2));
+	if (!x86 || e->isa != ISA_BASE || LLVMTypeOf(v) != e->i32 || LLVMIsConstant(b))
+		return v;
+	char constraints[] = "=r,0";
+	LLVMTypeRef t = LLVMFunctionType(e->i32, &e->i32, 1, 0);
+	LLVMValueRef nothing = LLVMGetInlineAsm(t, "", 0, constraints, strlen(constraints), 0, 0,
+	                                        LLVMInlineAsmDialectATT, 0);
+	return LLVMBuildCall2(e->b, t, nothing, &v, 1, "");
+}
+
 /* ---- the table -------------------------------------------------------------------------------- */
 
 #define B               e->b
@@ -306,6 +325,7 @@ static LLVMValueRef mulhrs(Llvm *e, LLVMValueRef a, LLVMValueRef b)
 #define TRUE(v)         LLVMBuildICmp(B, LLVMIntNE, v, LLVMConstNull(LLVMTypeOf(v)), "")
 #define ITOF(v)         LLVMBuildSIToFP(B, v, class_type(e, 's', lanes_of(v)), "")
 #define FTOI(v)         float_to_int(e, v)
+#define SHLW(a, b)      shift_left(e, a, b)
 #define SHRB(a, b)      LLVMBuildLShr(B, a, trunc_to(e, AND(b, 7), 'b'), "")
 #define SARH(a, b)      LLVMBuildAShr(B, a, trunc_to(e, AND(b, 15), 'h'), "")
 #define ABSB(v)         absolute(e, v)
