@@ -191,9 +191,9 @@ Val *op_end(Node *n, Op *o)
 	const Type **t = NEWN(n->im->arena, const Type *, o->callee ? o->callee->nret + o->callee->nstate + 1 : 8);
 	char err[300];
 	int count = infer_types(n->im->m, o, t, err, sizeof err);
-	if (count < 1) {
+	if (count < 0) {
 		op_remove(&n->im->f->body, o);
-		fail(n, "%s", count < 0 ? err : "gives no result");
+		fail(n, "%s", err);
 		return 0;
 	}
 	for (int i = 0; i < count; i++) {

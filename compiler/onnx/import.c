@@ -211,7 +211,7 @@ static void add_outputs(Import *im, Value *const *out)
 		p.name = g->output[i]->name;
 		if (out[i]->kind == V_UNKNOWN) {
 			if (!diag_errors(im->d))
-				fail(&n, "its value could not be computed");
+				diag_bug(im->d, "output '%s' could not be computed, and nothing says why", p.name);
 			continue;
 		}
 		Val *v = operand(&n, out[i]);

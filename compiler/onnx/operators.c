@@ -94,7 +94,7 @@ static const OpRow rows[] = {
 	  op_resize, 0 },
 	{ "ReverseSequence", 2, 2, 1, "time_axis:i batch_axis:i", op_reverse_sequence, 0 },
 	{ "Round", 1, 1, 1, "", op_unary, &unary_round },
-	{ "Scan", 1, -1, -1, "body:g num_scan_inputs:i directions:I<9 scan_input_directions:I>=9 "
+	{ "Scan", 0, -1, -1, "body:g num_scan_inputs:i directions:I<9 scan_input_directions:I>=9 "
 	  "scan_output_directions:I>=9 scan_input_axes:I>=9 scan_output_axes:I>=9", op_scan, 0 },
 	{ "ScatterND", 3, 3, 1, "reduction:s>=16", op_scatter_nd, 0 },
 	{ "Shape", 1, 1, 1, "start:i>=15 end:i>=15", op_shape, 0 },

@@ -260,7 +260,7 @@ static bool check_weights(Node *n, const Shape *x)
 	if (!is_host(w) || (b && !is_host(b)))
 		return fail(n, "operand '%s' is computed from the model's inputs; it must be a constant",
 			    is_host(w) ? b->name : w->name);
-	if (w->host->rank != x->rank || x->rank < 3)
+	if (w->host->rank != x->rank)
 		return fail(n, "the operand has %d dimensions, the weights %d", x->rank, w->host->rank);
 	return true;
 }

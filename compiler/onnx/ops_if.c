@@ -39,7 +39,7 @@ static const char *source(const Import *im, const Val *v)
 			return 0;
 		v = next;
 	}
-	const Port *p = im->m->in;
+	const Port *p = im->f == im->m->funcs ? im->m->in : 0;          /* a loop's step has parameters of its own */
 	for (int i = 0; p && i < im->f->nparam; p = p->next, i++)
 		if (im->f->param[i] == v)
 			return p->name;

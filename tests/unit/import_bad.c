@@ -93,7 +93,7 @@ static void fields_that_come_twice(void **state)
 	memcpy(twice + n, bytes, n);
 	write_bytes(b, b->path, twice, 2 * n);
 	assert_null(import_file(b));
-	has(b->message, "Model.graph comes twice");
+	has(b->message, "Model.graph comes twice (byte ");
 	build_free(b);
 }
 
@@ -141,7 +141,7 @@ static void inputs(void **state)
 {
 	Build *b = one(13, "Tanh", "x");
 	b->g.input[0]->type->tensor_type->shape = 0;
-	refuse(b, "t.onnx: input 'x' has no shape");
+	refuse(b, "t.onnx: input 'x' has no shape; its rank must be known");
 	b = one(13, "Tanh", "x");
 	b->g.input[0]->type = 0;
 	refuse(b, "t.onnx: input 'x' is not a tensor");
@@ -225,9 +225,70 @@ static void external_data(void **state)
 	external(b, "w.bin", "9223372036854775807", "has 16 bytes");
 	external(b, "w.bin", "-4", "external data: offset \"-4\" is not a number");
 	external(b, "w.bin", "0x4", "external data: offset \"0x4\" is not a number");
+	Onnx__StringStringEntry entry[2], *entries[] = { &entry[0], &entry[1] };
+	onnx__string_string_entry__init(&entry[0]);
+	onnx__string_string_entry__init(&entry[1]);
+	entry[0].key = (char *)"location";
+	entry[0].value = (char *)"w.bin";
+	entry[1].key = (char *)"length";
+	entry[1].value = (char *)"8";
+	Onnx__Tensor *t = b->g.initializer[0];
+	t->external_data = entries;
+	refused(b, "initializer 'W': external data: length is 8, but type and dimensions need 12 bytes");
+	t->dims[0] = INT64_C(1) << 50;
+	refused(b, "initializer 'W': tensors ask for more external data than there is");
 	unlink(bin);
 	unlink(link);
 	unlink(outside);
+	build_free(b);
+}
+
+/* What only the file itself can get wrong. */
+static void parts_of_files(void **state)
+{
+	Build *b = one(13, "Add", "x W");
+	Onnx__OperatorSetId other = b->set, *sets[] = { &b->set, &other };
+	add_floats(b, "W", "3");
+	other.version = 14;
+	b->m.opset_import = sets;
+	b->m.n_opset_import = 2;
+	refused(b, "t.onnx: imports opset 13 and opset 14 of ai.onnx");
+	b->m.n_opset_import = 1;
+	Onnx__Tensor__Segment segment;
+	onnx__tensor__segment__init(&segment);
+	b->g.initializer[0]->segment = &segment;
+	refused(b, "initializer 'W': is split into segments, which is not supported");
+	b->g.initializer[0]->segment = 0;
+	Onnx__SparseTensor sparse, *list[] = { &sparse };
+	onnx__sparse_tensor__init(&sparse);
+	sparse.values = new_tensor(b, "S", FLOAT, "1");
+	b->g.sparse_initializer = list;
+	b->g.n_sparse_initializer = 1;
+	refuse(b, "t.onnx: initializer 'S' is sparse, which is not supported");
+	b = one(13, "Constant", "");
+	Onnx__Attribute *a = add_attr(b, b->g.node[0], "value", ONNX__ATTRIBUTE__TYPE__TENSOR);
+	a->t = new_tensor(b, "c", FLOAT, "1");
+	a->t->data_location = ONNX__TENSOR__LOCATION__EXTERNAL;
+	refuse(b, "attribute 'value': external data is supported for initializers only");
+	b = one(13, "Tanh", "x");
+	static const uint8_t odd[] = { 7 << 3 | 0, 1 };         /* Model.graph as a number */
+	write_bytes(b, b->path, odd, sizeof odd);
+	assert_null(import_file(b));
+	has(b->message, "t.onnx: not a readable ONNX model: its fields do not have the types they should");
+	char *path = arena_printf(b->a, "%s/t.pb", b->folder);
+	static const uint8_t pair[] = { 2 << 3 | 2, 1, 'x' };   /* Tensor.data_type as text */
+	write_bytes(b, path, pair, sizeof pair);
+	Diag *d = diag_new();
+	assert_null(read_tensor_pb(path, d));
+	char *text;
+	size_t n;
+	FILE *f = open_memstream(&text, &n);
+	diag_print(d, f);
+	fclose(f);
+	has(text, "t.pb: not a readable tensor: its fields do not have the types they should");
+	free(text);
+	diag_free(d);
+	unlink(path);
 	build_free(b);
 }
 
@@ -457,6 +518,7 @@ int main(void)
 		cmocka_unit_test(damaged_files), cmocka_unit_test(nested_subgraphs),
 		cmocka_unit_test(fields_that_come_twice), cmocka_unit_test(opsets), cmocka_unit_test(names),
 		cmocka_unit_test(inputs), cmocka_unit_test(sizes_of_tensors), cmocka_unit_test(external_data),
+		cmocka_unit_test(parts_of_files),
 		cmocka_unit_test(nodes), cmocka_unit_test(shapes), cmocka_unit_test(other_operators),
 		cmocka_unit_test(floods), cmocka_unit_test(layer_shapes), cmocka_unit_test(layer_attributes),
 		cmocka_unit_test(batch_is_no_time),

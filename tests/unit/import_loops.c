@@ -456,6 +456,12 @@ static void functions_refused(void **state)
 	b = with_function();
 	b->g.node[1]->input = words(b, "n x x", &b->g.node[1]->n_input);
 	refuse(b, "has 3 operands and 1 results; the model's function takes 2 and gives 1");
+	b = with_function();
+	Onnx__OperatorSetId late = b->set, *set = &late;
+	late.version = 99;
+	b->m.functions[0]->opset_import = &set;
+	b->m.functions[0]->n_opset_import = 1;
+	refuse(b, "the model's function is written for opset 99; the newest supported is ");
 }
 
 static void too_many(void **state)
