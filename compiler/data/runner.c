@@ -43,28 +43,29 @@ static int gf_elem(Elem e)
 	return 0;
 }
 
-/* What the runtime's gf_quantize wants to know.  false: no element of a public port. */
-static bool describe(const Port *p, Buffer *b)
+/* What the runtime's gf_quantize wants to know.  false: no element of a public port.  Outputs may have more than
+ * public ones have: row scales, and widths that memory does not know (passes/tap.c). */
+static bool describe(const Port *p, bool out, Buffer *b)
 {
 	const Quant *q = p->type->quant;
 	Elem e = q ? q->elem : p->type->elem;
 	b->type = p->type;
-	b->gf = (gf_tensor){.name = p->name, .elem = (uint8_t)gf_elem(e), .rank = p->type->rank,
+	b->gf = (gf_tensor){.name = p->name, .elem = (uint8_t)gf_elem(out ? elem_stored(e) : e), .rank = p->type->rank,
 	                  .bits = (uint8_t)elem_bits(e)};
 	for (int i = 0; i < p->type->rank; i++)
 		b->gf.dim[i] = p->type->dim[i];
 	if (q) {
-		b->gf.scale = q->scale;
+		b->gf.scale = q->rows ? 1 : q->scale;
 		b->gf.zero = q->zero;
 	}
-	return b->gf.elem && !(q && (q->rows || q->book));
+	return b->gf.elem && !(q && ((q->rows && !out) || q->book));
 }
 
-static Buffer *describe_all(const Port *p, int n, Diag *d)
+static Buffer *describe_all(const Port *p, int n, bool out, Diag *d)
 {
 	Buffer *b = mem_array((size_t)n, sizeof *b);
 	for (int i = 0; i < n; i++, p = p->next)
-		if (!describe(p, &b[i]))
+		if (!describe(p, out, &b[i]))
 			diag_bug(d, "port '%s' has a type that no input or output may have", p->name);
 	return b;
 }
@@ -101,6 +102,15 @@ static void put(Buffer *b, const Tensor *t)
 		memcpy(b->stored, t->bytes, (size_t)t->count * host_size(t->type));
 }
 
+/* A scale for each index of the last axis; t was made with scale 1. */
+static void scale_rows(const Data *rows, Tensor *t)
+{
+	float *x = t->bytes;
+	int64_t n = (int64_t)(rows->size / sizeof(float));
+	for (int64_t i = 0; i < t->count; i++)
+		x[i] *= ((const float *)rows->bytes)[i % n];
+}
+
 static Tensor *get(const Buffer *b, int32_t steps)
 {
 	int64_t dim[MAX_RANK];
@@ -113,6 +123,8 @@ static Tensor *get(const Buffer *b, int32_t steps)
 		gf_dequantize(&b->gf, b->stored, t->bytes, (uint32_t)t->count);
 	else
 		memcpy(t->bytes, b->stored, (size_t)t->count * sizeof(int32_t));
+	if (b->type->quant && b->type->quant->rows)
+		scale_rows(b->type->quant->rows, t);
 	return t;
 }
 
@@ -162,8 +174,8 @@ Runner *runner_open(const Module *m, const Options *opt, Diag *d)
 	r->pair = mem_array((size_t)r->nin, sizeof *r->pair);
 	r->real = mem_array((size_t)r->nout, sizeof *r->real);
 	if (state_pairs(m, opt, r->pair, d) && (r->m = finish(m, opt, d))) {
-		r->in = describe_all(r->m->in, r->nin, d);
-		r->out = describe_all(r->m->out, r->nout, d);
+		r->in = describe_all(r->m->in, r->nin, false, d);
+		r->out = describe_all(r->m->out, r->nout, true, d);
 		r->exec = exec_open(r->m, kind_of(opt), opt->body, err, sizeof err);
 		if (!r->exec)
 			diag_error(d, "%s", err);

@@ -3,46 +3,20 @@
  * Layers come from the model as imported; formats and constants from the last tensor-level stage; RAM and
  * flash from the loops. */
 #include "driver/driver.h"
+#include "driver/format.h"
+#include "driver/why.h"
 #include "passes/passes.h"
 #include "util/json.h"
 #include "util/mem.h"
 
 #include <string.h>
 
+enum { WHY_STEPS = 4096 };      /* compared, where --limit says nothing */
+
 typedef struct {
 	const Command *c;
 	cJSON *json;            /* 0: plain text */
 } Report;
-
-/* "i8 Q2.5" for powers of two, "i8 * 0.0123" for other scales, "i4 * rows", else the type itself */
-static const char *format_text(const Type *t, char *buf, size_t n)
-{
-	const Quant *q = t->quant;
-	int exponent;
-	if (!q)
-		snprintf(buf, n, "%s", elem_name(t->elem));
-	else if (q->rows)
-		snprintf(buf, n, "%s * rows", elem_name(q->elem));
-	else if (is_pow2(q->scale, &exponent) && !q->zero && !q->book)
-		snprintf(buf, n, "%s Q%d.%d", elem_name(q->elem), elem_bits(q->elem) - 1 + exponent, -exponent);
-	else
-		snprintf(buf, n, "%s * %.4g", elem_name(q->elem), q->scale);
-	return buf;
-}
-
-static const char *dims_text(const Type *t, char *buf, size_t n)
-{
-	size_t k = (size_t)snprintf(buf, n, "[");
-	for (int i = 0; i < t->rank && k < n; i++) {
-		k += (size_t)snprintf(buf + k, n - k, "%s", i ? "," : "");
-		if (k < n)
-			k += t->dim[i] == DIM_T ? (size_t)snprintf(buf + k, n - k, "T")
-			                        : (size_t)snprintf(buf + k, n - k, "%d", t->dim[i]);
-	}
-	if (k < n)
-		snprintf(buf + k, n - k, "]");
-	return buf;
-}
 
 /* ---- layers ---------------------------------------------------------------------------------------- */
 
@@ -169,12 +143,41 @@ static void number(Report *r, const char *key, const char *text, int64_t v)
 		printf("%-34s %12lld\n", text, (long long)v);
 }
 
+/* Why did it get worse: floats beside integers, on --data or the calibration data. */
+static bool why(Report *r, Module *floats, Module *quantized, Diag *d)
+{
+	const Command *c = r->c;
+	Why w;
+	bool good = why_collect(floats, quantized, &c->opt, c->data ? c->data : c->opt.calib, c->limit ? c->limit : WHY_STEPS,
+	                        &w, d);
+	if (good)
+		why_print(&w, r->json);
+	why_free(&w);
+	return good;
+}
+
+/* All passes up to quantize. */
+static bool quantized_stage(Report *r, Module *m, Diag *d)
+{
+	const Options *opt = &r->c->opt;
+	if (!opt->integer || !opt->calib || opt->skip || m->level != L_TENSOR || module_is_quantized(m))
+		return passes_run(m, opt, "quantize", d);
+	if (!passes_run(m, opt, "observe", d))
+		return false;
+	Module *floats = module_clone(m);
+	Options rest = *opt;
+	rest.passes = "feedback,quantize";      /* not the earlier ones again: names must stay */
+	bool good = passes_run(m, &rest, 0, d) && why(r, floats, m, d);
+	module_free(floats);
+	return good;
+}
+
 static bool inspect(Report *r, Module *m, Diag *d)
 {
 	const Options *opt = &r->c->opt;
 	int64_t parameters = count_parameters(m), macs;
 	layers(r, m);
-	if (!passes_run(m, opt, "quantize", d))
+	if (!quantized_stage(r, m, d))
 		return false;
 	macs = count_macs(m);
 	formats(r, m);
