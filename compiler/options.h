@@ -26,6 +26,8 @@ typedef struct Options {
 	int effort;                     /* --effort: 0 nearest rounding, 1 error feedback below 8 bits, 2 at every width */
 	bool real_scales;               /* --scales real */
 	bool per_row;                   /* --granularity row */
+	int storage;                    /* --storage: a StorageKind (storage/storage.h) */
+	bool decode_once;               /* --decode once */
 	const char *calib;              /* --calib */
 	/* target and execution */
 	const char *target, *cpu;       /* LLVM triple and CPU; 0: this machine's kind */

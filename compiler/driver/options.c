@@ -58,6 +58,24 @@ static bool set_granularity(Command *c, void *field, const char *text)
 	return one_of(text, "tensor", "row", field);
 }
 
+static bool set_storage(Command *c, void *field, const char *text)
+{
+	static const char *const kinds[] = {"plain", "rows", "coded"};
+	(void)c;
+	for (int i = 0; i < 3; i++)
+		if (!strcmp(text, kinds[i])) {
+			*(int *)field = i;
+			return true;
+		}
+	return false;
+}
+
+static bool set_decode(Command *c, void *field, const char *text)
+{
+	(void)c;
+	return one_of(text, "row", "once", field);
+}
+
 /* The text before the last `=`, as a new string; 0: there is none.  *value: the text behind it. */
 static char *before_equals(const char *text, const char **value)
 {
