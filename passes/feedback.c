@@ -1,24 +1,37 @@
 /* feedback.c: weights rounded so that the layer's result, not the weight, comes out right.  Changes data.
  *
- * observe leaves the second moments H = sum v v' of what each linear's weights multiply, v = (x, 1).  Columns are rounded one
- * after the other, the most used first; the error of each is pushed into the columns not yet rounded, so that
- * (w - q) H (w - q)' grows least (optimal brain quantization; in the form of GPTQ, arXiv 2210.17323: the factors are the rows of
- * the Cholesky factor of the inverse of H).  What is left of the mean, (w - q) E[x], goes into the bias.
- *
+ * Units (units.c) are rounded in the order of the data flow, each in the metric of its use (round.c): the second moments of what
+ * it multiplies in the calibration data (moments.c); for the rows of a table, W'W of what reads them.  What is left of the mean
+ * goes into the bias.
+ *	effort 1	one run of the float model gives all moments
+ *	effort 2	each level's moments come from the model as rounded so far, and the biases are corrected by what the
+ *			rounded model's results lack on average, twice
  * The weights stay floats, now on the grid that `<W>_grid` names, where quantize finds their scales.  Only + - * / and square
  * roots of doubles: the same integers on every machine. */
 #include "passes/feedback.h"
+#include "passes/collect.h"
 #include "passes/formats.h"
 #include "passes/passes.h"
 #include "passes/quantize.h"
+#include "util/mem.h"
 
 #include <fnmatch.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_COLUMNS = 2048, PLAIN_BITS = 8 };
-static const double DAMPING = 0.01;     /* of the mean of H's diagonal */
+enum { PLAIN_BITS = 8, BIAS_ROUNDS = 2 };
+
+typedef struct {
+	Module *m, *was;        /* was: as it came, in floats */
+	const Options *opt;
+	Diag *d;
+	Unit **u;
+	Moments *mo;
+	int n;
+} Feedback;
+
+/* ---- what is asked for -------------------------------------------------------------------------------------------- */
 
 static int bits_of(const Data *W, const Options *opt)
 {
@@ -29,215 +42,170 @@ static int bits_of(const Data *W, const Options *opt)
 	return bits;
 }
 
-bool feedback_wants(const Op *o, const Options *opt)
+/* At 8 bits rounding costs nothing that is worth a quick effort's time. */
+static int wanted_bits(const Data *W, const void *arg)
 {
-	if (o->kind != O_linear || !o->in[1]->data || !is_f32(o->in[1]) || o->in[1]->type->rank != 2 || !is_f32(o->in[0]))
-		return false;
-	int bits = bits_of(o->in[1]->data, opt);
-	return bits > 1 && bits <= PLAIN_BITS && opt->effort > (bits == PLAIN_BITS) && o->in[1]->type->dim[1] <= MAX_COLUMNS;
+	const Options *opt = arg;
+	int bits = bits_of(W, opt);
+	return bits > 1 && bits <= PLAIN_BITS && opt->effort > (bits == PLAIN_BITS) ? bits : 0;
 }
 
-const char *moments_name(Module *m, const Data *W) { return arena_printf(m->arena, "%s_moments", W->name); }
+/* ---- one unit ------------------------------------------------------------------------------------------------------ */
 
-/* ---- linear algebra ------------------------------------------------------------------------------------------- */
-
-/* In place: the lower Cholesky factor of a positive definite matrix.  false: it is not. */
-static bool cholesky(double *a, int n)
+static const float *was_bytes(const Feedback *s, const Unit *u, int part)
 {
-	for (int j = 0; j < n; j++) {
-		double *r = a + (size_t)j * n, d = r[j];
-		for (int k = 0; k < j; k++)
-			d -= r[k] * r[k];
-		if (!(d > 0))
+	return data_find(s->was, u->data[part]->name)->bytes;
+}
+
+/* Grids by the plain options: a width for each tensor. */
+static void plain_grids(Feedback *s, Unit *u, Grid *grid)
+{
+	const Options *opt = s->opt;
+	for (int k = 0; k < u->n; k++) {
+		int bits = bits_of(u->data[k], opt), K = u->data[k]->type->dim[1];
+		float *scale = 0;
+		if (!opt->per_row)
+			weights_scales(s->m, u->data[k], (WeightRule){bits, false, opt->real_scales}, &scale);
+		for (int i = 0; i < u->M; i++)
+			grid[i * MAX_PARTS + k] = scale ? (Grid){scale[0], (1 << (bits - 1)) - 1, false} :
+				grid_fit(was_bytes(s, u, k) + (size_t)i * K, 0, K, bits,
+				         opt->real_scales ? STEP_REAL : STEP_POW2, false);
+	}
+}
+
+static void write_back(Feedback *s, Unit *u, const Grid *grid, const float *q, bool per_row)
+{
+	for (int k = 0; k < u->n; k++) {
+		Data *W = u->data[k];
+		int K = W->type->dim[1], rows = per_row ? u->M : 1;
+		Data *g = data_find(s->m, grid_name(s->m, W));
+		if (!g)
+			g = data_new(s->m, grid_name(s->m, W), type_tensor(s->m, E_f32, 1, (const int32_t[]){rows}));
+		for (int i = 0; i < u->M; i++) {
+			float step = grid[i * MAX_PARTS + k].step;
+			((float *)g->bytes)[i < rows ? i : 0] = step;
+			for (int j = 0; j < K; j++)
+				((float *)W->bytes)[(size_t)i * K + j] = q[(size_t)i * u->K + u->at[k] + j] * step;
+		}
+	}
+}
+
+static void round_unit(Feedback *s, int n)
+{
+	Unit *u = s->u[n];
+	Metric t;
+	bool centred = bias_is_free(s->m, u);
+	if (!(u->table ? metric_of_readers(&t, u) : metric_of_moments(&t, u->K, &s->mo[n], centred)))
+		return;
+	size_t M = (size_t)u->M, K = (size_t)u->K;
+	double *x = mem_array(M * K, sizeof *x), *lost = mem_array(M, sizeof *lost);
+	float *q = mem_array(M * K, sizeof *q);
+	Grid *grid = mem_array(M * MAX_PARTS, sizeof *grid);
+	for (int k = 0; k < u->n; k++) {
+		size_t Kk = (size_t)u->data[k]->type->dim[1];
+		for (size_t i = 0; i < M; i++)
+			for (size_t j = 0; j < Kk; j++)
+				x[i * K + (size_t)u->at[k] + j] = was_bytes(s, u, k)[i * Kk + j];
+	}
+	plain_grids(s, u, grid);
+	for (size_t i = 0; i < M; i++) {
+		round_row(&t, u, x + i * K, grid + i * MAX_PARTS, q + i * K);
+		for (int k = 0, j = 0; k < u->n; k++)
+			for (; j < (k + 1 < u->n ? u->at[k + 1] : u->K); j++)
+				lost[i] += (x[i * K + (size_t)j] - q[i * K + (size_t)j] * grid[i * MAX_PARTS + (size_t)k].step) * t.mean[j];
+	}
+	write_back(s, u, grid, q, s->opt->per_row);
+	bias_add(s->m, u, lost);
+	free(x), free(lost), free(q), free(grid);
+	metric_free(&t);
+}
+
+/* ---- all of them ----------------------------------------------------------------------------------------------------- */
+
+/* The sums among units first .. last: positions in `at`. */
+static int sums_among(const Feedback *s, int first, int last, int *at)
+{
+	int n = 0;
+	for (int i = first; i <= last; i++)
+		if (!s->u[i]->table)
+			at[n++] = i;
+	return n;
+}
+
+static bool collect(Feedback *s, int first, int last, MomentsWanted w)
+{
+	int *at = mem_array((size_t)s->n, sizeof *at), n = sums_among(s, first, last, at);
+	Unit **u = mem_array((size_t)n, sizeof *u);
+	Moments *mo = mem_array((size_t)n, sizeof *mo);
+	for (int i = 0; i < n; i++)
+		u[i] = s->u[at[i]];
+	bool good = !n || moments_collect(s->m, s->opt, u, n, w, mo, s->d);
+	for (int i = 0; i < n; i++) {
+		moments_free(&s->mo[at[i]]);
+		s->mo[at[i]] = mo[i];
+	}
+	free(at), free(u), free(mo);
+	return good;
+}
+
+static bool round_quickly(Feedback *s)
+{
+	if (!collect(s, 0, s->n - 1, (MomentsWanted){.steps = calibration_steps(s->m, s->opt)}))
+		return false;
+	for (int i = 0; i < s->n; i++)
+		round_unit(s, i);
+	return true;
+}
+
+static bool correct_biases(Feedback *s)
+{
+	for (int round = 0; round < BIAS_ROUNDS; round++) {
+		if (!collect(s, 0, s->n - 1, (MomentsWanted){.steps = calibration_steps(s->m, s->opt), .was = s->was}))
 			return false;
-		r[j] = sqrt(d);
-		for (int i = j + 1; i < n; i++) {
-			double *q = a + (size_t)i * n, s = q[j];
-			for (int k = 0; k < j; k++)
-				s -= q[k] * r[k];
-			q[j] = s / r[j];
+		for (int i = 0; i < s->n; i++) {
+			Moments *mo = &s->mo[i];
+			for (int k = 0; mo->diff && k < s->u[i]->M; k++)
+				mo->diff[k] /= mo->count > 0 ? mo->count : 1;
+			if (mo->diff)
+				bias_add(s->m, s->u[i], mo->diff);
 		}
 	}
 	return true;
 }
 
-/* inv = inverse of L L' */
-static void inverse(const double *L, double *inv, int n)
+static bool round_in_order(Feedback *s)
 {
-	double *x = malloc(sizeof *x * (size_t)n);
-	for (int c = 0; x && c < n; c++) {
-		for (int i = 0; i < n; i++) {
-			double s = i == c;
-			for (int k = c; k < i; k++)
-				s -= L[(size_t)i * n + k] * x[k];
-			x[i] = i < c ? 0 : s / L[(size_t)i * n + i];
-		}
-		for (int i = n - 1; i >= 0; i--) {
-			double s = x[i];
-			for (int k = i + 1; k < n; k++)
-				s -= L[(size_t)k * n + i] * inv[(size_t)k * n + c];
-			inv[(size_t)i * n + c] = s / L[(size_t)i * n + i];
-		}
+	for (int first = 0, last; first < s->n; first = last + 1) {
+		for (last = first; last + 1 < s->n && s->u[last + 1]->level == s->u[first]->level;)
+			last++;
+		if (!collect(s, first, last, (MomentsWanted){.steps = calibration_steps(s->m, s->opt)}))
+			return false;
+		for (int i = first; i <= last; i++)
+			round_unit(s, i);
 	}
-	free(x);
-}
-
-/* ---- one set of weights --------------------------------------------------------------------------------------- */
-
-typedef struct {
-	int K, *order;          /* columns, the most used first */
-	double *U;              /* [K,K] in that order: U' U = inverse of the damped H, U upper */
-	double *mean;           /* of x */
-} Plan;
-
-static int compare_use(const void *a, const void *b, void *diag)
-{
-	double x = ((const double *)diag)[*(const int *)a], y = ((const double *)diag)[*(const int *)b];
-	return x > y ? -1 : x < y ? 1 : *(const int *)a - *(const int *)b;
-}
-
-static bool make_plan(Plan *p, const Data *moments)
-{
-	int K = p->K, K1 = K + 1;
-	const float *s = moments->bytes;
-	double n = s[(size_t)K * K1 + K], damp = 0, *diag = calloc((size_t)K, sizeof *diag);
-	double *H = malloc(sizeof *H * (size_t)K * (size_t)K);
-	if (!(n > 0) || !diag || !H) {
-		free(diag);
-		free(H);
-		return false;
-	}
-	for (int k = 0; k < K; k++) {
-		diag[k] = s[(size_t)k * K1 + k] / n;
-		p->mean[k] = s[(size_t)K * K1 + k] / n;
-		damp += DAMPING * diag[k] / K;
-		p->order[k] = k;
-	}
-	qsort_r(p->order, (size_t)K, sizeof *p->order, compare_use, diag);
-	for (int i = 0; i < K; i++)
-		for (int j = 0; j < K; j++)
-			H[(size_t)i * K + j] = s[(size_t)p->order[i] * K1 + p->order[j]] / n + (i == j ? damp : 0);
-	bool good = damp > 0 && cholesky(H, K);
-	if (good) {
-		/* U is the transpose of the lower factor of the inverse */
-		inverse(H, p->U, K);
-		good = cholesky(p->U, K);
-	}
-	free(diag);
-	free(H);
-	return good;
-}
-
-static void round_row(const Plan *p, float *w, double scale, double most, double *lost)
-{
-	int K = p->K;
-	double *left = malloc(sizeof *left * (size_t)K);
-	*lost = 0;
-	for (int i = 0; left && i < K; i++)
-		left[i] = w[p->order[i]];
-	for (int i = 0; left && i < K; i++) {
-		double q = grid_round(left[i] / scale);
-		q = q < -most ? -most : q > most ? most : q;
-		double e = (left[i] - q * scale) / p->U[(size_t)i * K + i];
-		for (int j = i + 1; j < K; j++)
-			left[j] -= e * p->U[(size_t)j * K + i];
-		*lost += (w[p->order[i]] - q * scale) * p->mean[p->order[i]];
-		w[p->order[i]] = (float)(q * scale);
-	}
-	free(left);
-}
-
-/* ---- biases --------------------------------------------------------------------------------------------------- */
-
-/* The op whose constant bias ends up in o's result, through addends used only there; it may have no bias yet. */
-static Op *bias_holder(Func *f, Op *o)
-{
-	for (int i = 0; i < 8; i++) {
-		Val *b = o->nin > 2 ? o->in[2] : 0;
-		if (!b || b->data)
-			return o;
-		int uses = 0;
-		each_op(u, &f->body)
-			for (int k = 0; k < u->nin; k++)
-				uses += u->in[k] == b;
-		if (uses != 1 || !b->def || b->def->kind != O_linear)
-			return 0;
-		o = b->def;
-	}
-	return 0;
-}
-
-static void correct_bias(Module *m, Func *f, Op *o, const double *lost)
-{
-	Op *h = bias_holder(f, o);
-	if (!h)
-		return;
-	int32_t M = o->in[1]->type->dim[0];
-	Data *old = h->nin > 2 && h->in[2] ? h->in[2]->data : 0;
-	if (old && type_count(old->type, 1) != M)
-		return;
-	Data *b = data_new(m, old ? old->name : arena_printf(m->arena, "%s_b", o->in[1]->data->name),
-	                   type_tensor(m, E_f32, 1, &M));
-	for (int32_t i = 0; i < M; i++)
-		((float *)b->bytes)[i] = (float)((old ? ((const float *)old->bytes)[i] : 0) + lost[i]);
-	if (h->nin > 2) {
-		h->in[2] = val_data(m, b);
-		return;
-	}
-	Val **in = NEWN(m->arena, Val *, 3);
-	in[0] = h->in[0], in[1] = h->in[1], in[2] = val_data(m, b);
-	h->in = in;
-	h->nin = 3;
-}
-
-/* ---- the pass --------------------------------------------------------------------------------------------------- */
-
-static double *round_weights(Module *m, Data *W, const Data *moments, const Options *opt)
-{
-	int K = W->type->dim[1], M = W->type->dim[0], bits = bits_of(W, opt);
-	Plan p = {K, calloc((size_t)K + 1, sizeof(int)), calloc((size_t)K * (size_t)K + 1, sizeof(double)),
-	          calloc((size_t)K + 1, sizeof(double))};
-	double *lost = 0;
-	if (p.order && p.U && p.mean && make_plan(&p, moments)) {
-		float *scale;
-		int rows = weights_scales(m, W, (WeightRule){bits, opt->per_row, opt->real_scales}, &scale);
-		Data *grid = data_new(m, grid_name(m, W), type_tensor(m, E_f32, 1, (const int32_t[]){rows}));
-		memcpy(grid->bytes, scale, grid->size);
-		lost = NEWN(m->arena, double, M);
-		for (int i = 0; i < M; i++)
-			round_row(&p, (float *)W->bytes + (size_t)i * K, scale[rows > 1 ? i : 0], ldexp(1, bits - 1) - 1, &lost[i]);
-	}
-	free(p.order);
-	free(p.U);
-	free(p.mean);
-	return lost;
-}
-
-static void drop_data(Module *m, const char *name)
-{
-	for (Data **d = &m->data; *d; d = &(*d)->next)
-		if (!strcmp((*d)->name, name)) {
-			*d = (*d)->next;
-			return;
-		}
+	return correct_biases(s);
 }
 
 bool pass_feedback(Module *m, const Options *opt, Diag *d)
 {
-	(void)d;
-	if (!opt->integer || m->level != L_TENSOR || module_is_quantized(m))
+	if (!opt->integer || !opt->effort || !opt->calib || m->level != L_TENSOR || module_is_quantized(m))
 		return true;
-	each_func(f, m)
-		each_op(o, &f->body) {
-			if (o->kind != O_linear || !o->in[1]->data || !is_f32(o->in[1]))
-				continue;
-			Data *W = o->in[1]->data, *moments = data_find(m, moments_name(m, W));
-			if (!moments)
-				continue;
-			double *lost = round_weights(m, W, moments, opt);
-			drop_data(m, moments->name);
-			if (lost)
-				correct_bias(m, f, o, lost);
-		}
-	return true;
+	Feedback s = {.m = m, .opt = opt, .d = d};
+	Unit *list = units_find(m, wanted_bits, opt);
+	for (Unit *u = list; u; u = u->next)
+		s.n++;
+	if (!s.n)
+		return true;
+	s.u = mem_array((size_t)s.n, sizeof *s.u);
+	s.mo = mem_array((size_t)s.n, sizeof *s.mo);
+	s.n = 0;
+	for (Unit *u = list; u; u = u->next)
+		s.u[s.n++] = u;
+	s.was = module_clone(m);
+	bool good = opt->effort > 1 ? round_in_order(&s) : round_quickly(&s);
+	for (int i = 0; i < s.n; i++)
+		moments_free(&s.mo[i]);
+	free(s.u), free(s.mo);
+	module_free(s.was);
+	return good;
 }

@@ -5,8 +5,8 @@
  * model; the states come back as `range=[lo, hi]` on the values of the original.  The ranges are text: they
  * can be read, edited and replayed, and quantize asks for nothing else.
  *
- * Another statistic is another op with a wider row (a histogram, second moments); collecting, merging over
- * the places a function is called from, and writing back stay as they are here. */
+ * Another statistic is another op with a wider row (a histogram); collecting, merging over the places a function is called from,
+ * and writing back stay as they are here.  Second moments, for rounding, are collected later (collect.c). */
 #include <float.h>
 #include <math.h>
 #include <stdio.h>
@@ -16,7 +16,7 @@
 
 #include "data/dataset.h"
 #include "data/runner.h"
-#include "passes/feedback.h"
+#include "passes/collect.h"
 #include "passes/passes.h"
 #include "passes/quantize.h"
 
@@ -25,14 +25,6 @@ static const double QUIET_SECONDS = 2, TELL_SECONDS = 0.5;
 
 /* What one function's state collects: row i belongs to val[i]. */
 typedef struct { Func *func; Val **val; float *row; int n; } Watch;
-
-/* Second moments of what the weights of one linear multiply (feedback.c). */
-typedef struct Moments {
-	Func *func;
-	int place;              /* the op is number `place` of its function */
-	Data *sum;              /* f32[K+1,K+1] */
-	struct Moments *next;
-} Moments;
 
 /* ---- what is worth knowing --------------------------------------------------------------------------- */
 
@@ -100,48 +92,6 @@ static void instrument(Module *copy, Func *f, const Watch *w)
 	}
 }
 
-static Op *op_number(Func *f, int n)
-{
-	Op *o = f->body.first;
-	while (o && n--)
-		o = o->next;
-	return o;
-}
-
-/* A data for each set of weights that feedback will round; ops that share weights add to one sum. */
-static Moments *watch_moments(Module *m, const Options *opt)
-{
-	Moments *list = 0;
-	each_func(f, m) {
-		int place = 0;
-		for (Op *o = f->body.first; o; o = o->next, place++) {
-			if (!feedback_wants(o, opt))
-				continue;
-			int32_t K = o->in[1]->type->dim[1] + 1;
-			const char *name = moments_name(m, o->in[1]->data);
-			Data *sum = data_find(m, name);
-			if (!sum)
-				sum = data_new(m, name, type_tensor(m, E_f32, 2, (const int32_t[]){K, K}));
-			Moments *w = NEW(m->arena, Moments);
-			*w = (Moments){f, place, sum, list};
-			list = w;
-		}
-	}
-	return list;
-}
-
-/* Places are counted in functions as they are: before other ops go in. */
-static void instrument_moments(Module *copy, const Moments *list)
-{
-	for (const Moments *w = list; w; w = w->next) {         /* the last op of a function comes first */
-		Func *f = func_find(copy, w->func->name);
-		Op *o = op_number(f, w->place);
-		Val *state = func_state(copy, f, arena_printf(copy->arena, "mom%d", w->place),
-		                        type_tensor(copy, E_f32, 2, w->sum->type->dim), 0);
-		op_before(copy, &f->body, o, O_moment, 2, (Val *[]){state, o->in[0]});
-	}
-}
-
 /* ---- running ------------------------------------------------------------------------------------------- */
 
 /* Slots of a function's state: "step.obs", and "step.obs_1" for the second place it is called from. */
@@ -166,24 +116,6 @@ static void merge(Runner *r, Watch *w)
 	}
 }
 
-/* As merge, but sums add up. */
-static void merge_moments(Runner *r, const Moments *list)
-{
-	for (const Moments *w = list; w; w = w->next) {
-		char stem[300];
-		int len = snprintf(stem, sizeof stem, "%s.mom%d", w->func->name, w->place);
-		for (const Slot *s = runner_module(r)->slots; s; s = s->next) {
-			if (strncmp(s->name, stem, (size_t)len) || (s->name[len] && s->name[len] != '_'))
-				continue;
-			const Type *t;
-			const float *x = runner_slot(r, s->name, &t);
-			float *sum = w->sum->bytes;
-			for (int64_t i = 0; x && i < type_count(t, 1); i++)
-				sum[i] += x[i];
-		}
-	}
-}
-
 static double seconds(void)
 {
 	struct timespec t;
@@ -201,27 +133,22 @@ static void progress(double start, double *told, int64_t done, int64_t all)
 	        (now - start) * (double)(all - done) / (double)done);
 }
 
-static bool run_all(Runner *r, Dataset *set, Watch *w, int n, const Moments *moments, Diag *d)
+static bool run_all(Runner *r, Dataset *set, Watch *w, int n, int64_t steps, Diag *d)
 {
 	Sample s;
 	int64_t done = 0;
 	double start = seconds(), told = 0;
 	bool good = true, any = false;
-	while (good && dataset_next(set, &s)) {
-		if (s.fresh && any) {
-			for (int i = 0; i < n; i++)
-				merge(r, &w[i]);
-			merge_moments(r, moments);
-		}
+	while (good && done < steps && dataset_next(set, &s)) {
+		for (int i = 0; s.fresh && any && i < n; i++)
+			merge(r, &w[i]);
 		good = runner_run(r, &s, d);
 		any = true;
 		done += s.steps;
-		progress(start, &told, done, dataset_steps(set));
+		progress(start, &told, done, steps < dataset_steps(set) ? steps : dataset_steps(set));
 	}
 	for (int i = 0; i < n && any; i++)
 		merge(r, &w[i]);
-	if (any)
-		merge_moments(r, moments);
 	if (told > 0)
 		fputs("\r\x1b[K", stderr);
 	if (good && !any)
@@ -232,8 +159,6 @@ static bool run_all(Runner *r, Dataset *set, Watch *w, int n, const Moments *mom
 static bool calibrate(Module *m, const Options *opt, Watch *w, int n, Diag *d)
 {
 	Module *copy = module_clone(m);
-	const Moments *moments = watch_moments(m, opt);
-	instrument_moments(copy, moments);
 	for (int i = 0; i < n; i++)
 		instrument(copy, func_find(copy, w[i].func->name), &w[i]);
 	Options plain = *opt;
@@ -241,7 +166,7 @@ static bool calibrate(Module *m, const Options *opt, Watch *w, int n, Diag *d)
 	plain.calib = 0;
 	Runner *r = runner_open(copy, &plain, d);
 	Dataset *set = r ? dataset_open(opt->calib, m, opt, CHUNK, d) : 0;
-	bool good = set && run_all(r, set, w, n, moments, d);
+	bool good = set && run_all(r, set, w, n, calibration_steps(m, opt), d);
 	if (set)
 		dataset_close(set);
 	if (r)

@@ -372,7 +372,7 @@ bool has_effect(const Op *o)
 {
 	switch (o->kind) {
 	case O_store: case O_next: case O_ret: case O_yield: case O_call: case O_observe:
-	case O_moment:
+	case O_record:
 		return true;
 	case O_for:             /* its own yield only feeds its results */
 		for (const Op *p = o->body->first; p; p = p->next)

@@ -306,12 +306,12 @@ static int infer_observe(const Infer *x)
 	return 0;
 }
 
-static int infer_moment(const Infer *x)
+static int infer_record(const Infer *x)
 {
 	const Type *table = infer_in(x, 0), *v = infer_in(x, 1);
-	if (table->elem != E_f32 || table->quant || table->rank != 2 || table->dim[0] != table->dim[1])
-		return infer_fail(x, "the first operand is a state f32[K+1,K+1]");
-	if (v->elem != E_f32 || v->quant || !v->rank || v->dim[v->rank - 1] + 1 != table->dim[0])
+	if (table->elem != E_f32 || table->quant || table->rank != 2 || table->dim[0] < 1 || table->dim[1] < 1)
+		return infer_fail(x, "the first operand is a state f32[N+1,K]");
+	if (v->elem != E_f32 || v->quant || !v->rank || v->dim[v->rank - 1] != table->dim[1])
 		return infer_fail(x, "the second operand's rows do not fit the first");
 	return 0;
 }
@@ -376,7 +376,7 @@ static int infer(const Infer *x)
 	case O_reducesum: case O_reducemean: case O_reducemax: case O_reducemin: case O_reduceprod:
 		return infer_reduce(x);
 	case O_observe: return infer_observe(x);
-	case O_moment: return infer_moment(x);
+	case O_record: return infer_record(x);
 	default:
 		return infer_fail(x, "is no tensor op");
 	}

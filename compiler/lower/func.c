@@ -150,7 +150,7 @@ static void lower_op(Frame *fr, Op *o, Val *const *out)
 	case O_scan: lower_scan(fr, o); break;
 	case O_call: lower_call(fr, o); break;
 	case O_observe: lower_observe(fr, o); break;
-	case O_moment: lower_moment(fr, o); break;
+	case O_record: lower_record(fr, o); break;
 	default:
 		if (!lower_move(fr, o))
 			e_fail(fr, o, "no lowering");

@@ -152,7 +152,7 @@ Val *clamp_index(Frame *fr, Val *i, Val *n, Val **bad);
 void lower_scan(Frame *fr, Op *o);                      /* scan.c */
 void lower_call(Frame *fr, Op *o);
 void lower_observe(Frame *fr, Op *o);                   /* observe.c */
-void lower_moment(Frame *fr, Op *o);
+void lower_record(Frame *fr, Op *o);
 
 /* ---- func.c -------------------------------------------------------------------------------------------------- */
 struct Lowered *lower_func(Lower *l, Func *src);        /* for l->body; made once */

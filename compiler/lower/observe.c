@@ -1,5 +1,5 @@
-/* observe.c: calibration.  Widen one row [least, greatest] of a state by all elements of a value; add up second
- * moments of a value's rows. */
+/* observe.c: calibration.  Widen one row [least, greatest] of a state by all elements of a value; keep a value's
+ * rows in a state, for the host to read. */
 #include "lower/lower.h"
 
 typedef struct { Access x; Val *stat; Val *row; } Observe;
@@ -22,24 +22,23 @@ void lower_observe(Frame *fr, Op *o)
 	e_nest(fr, o->in[1]->type, o->in[1]->type->rank, one, &w);
 }
 
-/* ---- second moments --------------------------------------------------------------------------------------- */
+/* ---- rows as they are ------------------------------------------------------------------------------------- */
 
-typedef struct { Access x; Func *f; Val *sum; } Moment;
+typedef struct { Access x; Func *f; Val *rec; } Record;
 
 static void one_row(Frame *fr, Val *const *idx, void *arg)
 {
-	Moment *w = arg;
-	Val *in[2] = {w->x.type->rank == 1 ? access_ref(fr, w->x) : access_row(fr, &w->x, idx), w->sum};
+	Record *w = arg;
+	Val *in[2] = {w->x.type->rank == 1 ? access_ref(fr, w->x) : access_row(fr, &w->x, idx), w->rec};
 	e_call(fr, w->f, 2, in);
 }
 
-void lower_moment(Frame *fr, Op *o)
+void lower_record(Frame *fr, Op *o)
 {
-	const Type *t = o->in[1]->type;
-	int32_t K = t->dim[t->rank - 1];
+	const Type *t = o->in[1]->type, *rec = o->in[0]->type;
 	Lower *l = fr->l;
-	Sym sym[] = {{"K", sym_int(l, K)}, {"K1", sym_int(l, K + 1)}};
-	Moment w = {access_of(fr, o->in[1]), kernel_get(l, "moment_f32", l->isa, 2, sym), access_of(fr, o->in[0]).base};
+	Sym sym[] = {{"K", sym_int(l, rec->dim[1])}, {"N1", sym_int(l, rec->dim[0])}};
+	Record w = {access_of(fr, o->in[1]), kernel_get(l, "record_f32", l->isa, 2, sym), access_of(fr, o->in[0]).base};
 	if (!w.f) {
 		fr->failed = true;
 		return;

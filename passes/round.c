@@ -1,0 +1,118 @@
+/* round.c: one unit's rows, rounded in the metric of their use.
+ *
+ * Columns are rounded one after the other, the most used first; the error of each is pushed into the columns not yet rounded, so
+ * that (w - q) H (w - q)' grows least (optimal brain quantization; in the form of GPTQ, arXiv 2210.17323: the factors are the
+ * rows of an upper U with U'U = the inverse of H). */
+#include "passes/feedback.h"
+
+#include "passes/linalg.h"
+#include "util/mem.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const double DAMPING = 0.01;     /* of the mean of the metric's diagonal */
+
+/* ---- metrics --------------------------------------------------------------------------------------------------- */
+
+static int compare_use(const void *a, const void *b, void *diag)
+{
+	double x = ((const double *)diag)[*(const int *)a], y = ((const double *)diag)[*(const int *)b];
+	return x > y ? -1 : x < y ? 1 : *(const int *)a - *(const int *)b;
+}
+
+/* From H[K,K] in the columns' own order. */
+static bool finish(Metric *t, const double *H)
+{
+	int K = t->K;
+	double damp = 0;
+	for (int k = 0; k < K; k++) {
+		t->diag[k] = H[(size_t)k * K + k];
+		damp += DAMPING * t->diag[k] / K;
+		t->order[k] = k;
+	}
+	if (!(damp > 0))
+		return false;
+	qsort_r(t->order, (size_t)K, sizeof *t->order, compare_use, t->diag);
+	for (int i = 0; i < K; i++)
+		for (int j = 0; j < K; j++)
+			t->U[(size_t)i * K + j] = H[(size_t)t->order[i] * K + t->order[j]] + (i == j ? damp : 0);
+	return inverse_factor(t->U, K);
+}
+
+static void make_room(Metric *t, int K)
+{
+	*t = (Metric){.K = K, .order = mem_array((size_t)K, sizeof(int)), .U = mem_array((size_t)K * (size_t)K, sizeof(double)),
+	              .diag = mem_array((size_t)K, sizeof(double)), .mean = mem_array((size_t)K, sizeof(double))};
+}
+
+void metric_free(Metric *t)
+{
+	free(t->order), free(t->U), free(t->diag), free(t->mean);
+	*t = (Metric){0};
+}
+
+bool metric_of_moments(Metric *t, int K, const Moments *s, bool centred)
+{
+	make_room(t, K);
+	double *H = mem_array((size_t)K * (size_t)K, sizeof *H);
+	for (int k = 0; k < K; k++)
+		t->mean[k] = s->count > 0 ? s->sum[k] / s->count : 0;
+	for (int i = 0; i < K && s->count > 0; i++)
+		for (int j = 0; j < K; j++)
+			H[(size_t)i * K + j] = s->H[(size_t)i * K + j] / s->count - (centred ? t->mean[i] * t->mean[j] : 0);
+	bool good = s->count > 0 && finish(t, H);
+	free(H);
+	if (!good)
+		metric_free(t);
+	return good;
+}
+
+bool metric_of_readers(Metric *t, const Unit *u)
+{
+	int K = u->K;
+	make_room(t, K);
+	double *H = mem_array((size_t)K * (size_t)K, sizeof *H);
+	for (int i = 0; i < u->nreader; i++) {
+		const Data *W = u->reader[i]->in[1]->data;
+		moments_add(H, K, W->bytes, W->type->dim[0]);
+	}
+	mirror(H, K);
+	for (int k = 0; k < K && !u->nreader; k++)
+		H[(size_t)k * K + k] = 1;
+	bool good = finish(t, H);
+	free(H);
+	if (!good)
+		metric_free(t);
+	return good;
+}
+
+/* ---- rounding ---------------------------------------------------------------------------------------------------- */
+
+static const Grid *grid_at(const Unit *u, const Grid *grid, int column)
+{
+	int k = u->n - 1;
+	while (column < u->at[k])
+		k--;
+	return &grid[k];
+}
+
+double round_row(const Metric *t, const Unit *u, const double *x, const Grid *grid, float *q)
+{
+	int K = t->K;
+	double *left = mem_array((size_t)K, sizeof *left), lost = 0;
+	for (int i = 0; i < K; i++)
+		left[i] = x[t->order[i]];
+	for (int i = 0; i < K; i++) {
+		int column = t->order[i];
+		const Grid *g = grid_at(u, grid, column);
+		const double *U = t->U + (size_t)i * K;
+		double z = grid_integer(g, left[i]), e = (left[i] - z * g->step) / U[i];
+		q[column] = (float)z;
+		lost += e * e;
+		axpy(left + i + 1, -e, U + i + 1, K - i - 1);
+	}
+	free(left);
+	return lost;
+}
