@@ -5,6 +5,7 @@
  * scale is free; the pass observe writes them, or whoever edits the text.
  *
  *	quantize_classes.c	which values share a type, what their uses ask
+ *	quantize_masked.c	values whose junk past a sequence's end does not count
  *	quantize_ranges.c	the range of each
  *	quantize_types.c	bits and scales
  *	quantize_exact.c	sums and products: scales that follow
@@ -28,6 +29,8 @@ static bool touches_f32(const Op *o)
 /* Why o has no fixed-point form; 0: it has. */
 static const char *refusal(const Op *o)
 {
+	if (o->kind == O_pow && is_f32(o->in[0]) && !o->in[1]->data)
+		return "has a fixed-point form for constant exponents only; --precision f32 compiles it in floats";
 	if (!touches_f32(o) || (op_role[o->kind] != R_NONE && op_role[o->kind] != R_LINEAR))
 		return 0;
 	if (op_role[o->kind] == R_LINEAR)
@@ -72,6 +75,7 @@ bool pass_quantize(Module *m, const Options *opt, Diag *d)
 		return false;
 	Quantizer q = {.m = m, .opt = opt, .d = d};
 	classes_build(&q);
+	masked_find(&q);
 	ranges_build(&q);
 	if (diag_errors(d) > before)
 		return false;

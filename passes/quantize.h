@@ -32,6 +32,7 @@ typedef struct Node {           /* a value of a function, or a result a function
 	int uses;               /* operands that are this value */
 	Op *user;               /* the last of them */
 	bool silent;            /* does not add to the group's range */
+	bool masked;            /* nor this one: wheres drop what it has beyond (quantize_masked.c) */
 
 	/* of a class, at its root */
 	int n_linear, n_addend, n_squash, n_arith, n_softmax, n_other;  /* uses, by what they ask */
@@ -88,6 +89,9 @@ int ret_node(const Quantizer *q, const Func *f, int i);
 int class_of(const Quantizer *q, int n);
 int group_of(const Quantizer *q, int n);
 bool is_f32(const Val *v);
+
+/* quantize_masked.c: marks values that only one side of wheres takes */
+void masked_find(Quantizer *q);
 
 /* quantize_ranges.c: the range of every group */
 void ranges_build(Quantizer *q);

@@ -50,7 +50,7 @@ static void known(Quantizer *q, Node *x, int n)
 {
 	double lo, hi;
 	const Val *v = x->val;
-	if (!v || x->silent)
+	if (!v || x->silent || x->masked)
 		return;
 	if (v->def && sure_range(v->def, &lo, &hi)) {
 		widen(q, n, lo, hi);

@@ -103,7 +103,7 @@ static bool find_input(Layer *l)
 	const Product *x = product_of(l, &l->cell.gate[0], false);
 	Val *seq = l->scan->in[l->seq];
 	int axis = (int)axis_of(l->scan, l->seq);
-	l->N = l->cell.h->type->rank == 2 ? l->cell.h->type->dim[0] : 1;
+	l->N = type_count(l->cell.h->type, 1) / l->cell.H;      /* rows, however many axes they lie along */
 	if (x->W) {
 		l->I = x->W->type->dim[1];
 	} else {

@@ -269,6 +269,7 @@ static inline bool text_next(TextFile *t, TextModel *m, const char *marks)
 			break;
 		if (inside && strncmp(line, "\t\t", 2)) {
 			text_outputs(m->b, 0);
+			m->b->g.name = m->graph_name[m->ngraph];
 			m->graph[m->ngraph++] = graph_end(m->b, outer);
 			inside = false;
 		}

@@ -1,165 +1,22 @@
 /* test_rnn: random recurrent layers through the whole compiler against rnn_reference.h.
  *
- *	test_rnn [--count N] [--seed S] [--case K] [--exec interp|jit|c] [--fixed] [-v]
+ *	test_rnn [--count N] [--seed S] [--case K] [--exec interp|jit|c] [--fixed] [--page] [-v]
  * Each case draws operator, directions, layout, shapes, which operands are there and which of them are known
  * only when the model runs, activation functions and their numbers, clip, and which results are wanted.  It
  * is expanded, streamed where that is possible, lowered and run in f32, and must agree with double precision
  * to 1e-5 (relative above 1).  Cases that float cannot follow (within a hair of ThresholdedRelu's jump, or
  * exploding) are drawn again.  --fixed: calibrated on the inputs and run in fixed point with 16-bit weights
- * and activations instead, to 2^-10 of each result's range, which is that of a gate, 1, at the least. Without --count and --fixed: both. */
+ * and activations instead, to 2^-10 of each result's range, which is that of a gate, 1, at the least. Without options: both.
+ * --page: both, and which attribute came how often (rnn_tally.h). */
 #include "data/runner.h"
 #include "exec/exec.h"
 #include "passes/passes.h"
-#include "rnn_reference.h"
+#include "rnn_case.h"
+#include "rnn_tally.h"
 #include "util/npz.h"
 
 #include <stdio.h>
 #include <unistd.h>
-
-enum { NX, NW, NR, NB, NLENS, NH0, NC0, NP, NOPERANDS };
-
-typedef struct Case {
-	Rnn rnn;
-	bool dynamic;                   /* T is known only when the model runs */
-	bool inner[NOPERANDS];          /* the operand is data of the model */
-	float *value[NOPERANDS];        /* 0: omitted */
-	int count[NOPERANDS];
-	int lens[8];
-	float alpha[MAX_ACT], beta[MAX_ACT];    /* the attributes' lists */
-	int nalpha, nbeta;
-	bool default_acts, want[3], stream;
-} Case;
-
-/* ---- random numbers: the same on every machine ------------------------------------------------ */
-
-static uint64_t rng;
-
-static uint32_t draw(uint32_t below)
-{
-	rng = rng * 6364136223846793005u + 1442695040888963407u;
-	return (uint32_t)((rng >> 33) % below);
-}
-
-static bool one_in(uint32_t n)
-{
-	return draw(n) == 0;
-}
-
-static float real(float lo, float hi)
-{
-	return lo + (hi - lo) * (float)draw(1 << 20) / (1 << 20);
-}
-
-static float *reals(int n, float range)
-{
-	float *v = malloc(sizeof *v * (size_t)(n + 1));
-	for (int i = 0; i < n; i++)
-		v[i] = real(-range, range);
-	return v;
-}
-
-/* ---- a case ------------------------------------------------------------------------------------ */
-
-static void draw_activations(Case *c)
-{
-	static const struct { const char *name; int args; double alpha, beta; } all[] = {
-		{"Sigmoid", 0, 0, 0}, {"Tanh", 0, 0, 0}, {"Relu", 0, 0, 0}, {"Softsign", 0, 0, 0}, {"Softplus", 0, 0, 0},
-		{"LeakyRelu", 1, 0.01f, 0}, {"ThresholdedRelu", 1, 1, 0}, {"Elu", 1, 1, 0},
-		{"HardSigmoid", 2, 0.2f, 0.5}, {"Affine", -2, 0, 0}, {"ScaledTanh", -2, 0, 0},
-	};
-	static const char *const usual[3] = {"Sigmoid", "Tanh", "Tanh"};
-	Rnn *o = &c->rnn;
-	int n = acts_of[o->kind] * o->ndir;
-	c->default_acts = one_in(3);
-	bool give_alpha = !one_in(3), give_beta = !one_in(3);
-	for (int i = 0; i < n; i++) {
-		if (c->default_acts) {
-			o->act[i] = o->kind == RNN ? "Tanh" : usual[i % acts_of[o->kind]];
-			continue;
-		}
-		give_alpha = give_alpha && !one_in(6);  /* lists may end early: the rest have defaults */
-		give_beta = give_beta && !one_in(6);
-		int k = (int)draw(give_alpha && give_beta ? 11 : 9), args = abs(all[k].args);
-		o->act[i] = all[k].name;
-		o->alpha[i] = all[k].alpha;
-		o->beta[i] = all[k].beta;
-		if (args >= 1 && give_alpha)
-			o->alpha[i] = c->alpha[c->nalpha++] = real(0.1f, 0.9f);
-		if (args == 2 && give_beta)
-			o->beta[i] = c->beta[c->nbeta++] = real(0.1f, 0.9f);
-	}
-}
-
-static void add_operand(Case *c, int k, int count, float range)
-{
-	c->count[k] = count;
-	c->value[k] = reals(count, range);
-	c->inner[k] = k != NX && !one_in(4);
-}
-
-static void draw_operands(Case *c)
-{
-	Rnn *o = &c->rnn;
-	int G = gates_of[o->kind], D = o->ndir, H = o->hidden, N = o->batch;
-	add_operand(c, NX, o->steps * N * o->width, 1.5f);
-	add_operand(c, NW, D * G * H * o->width, 0.8f);
-	add_operand(c, NR, D * G * H * H, 0.8f);
-	if (!one_in(3))
-		add_operand(c, NB, D * 2 * G * H, 0.8f);
-	if (one_in(3)) {
-		c->count[NLENS] = N;
-		c->inner[NLENS] = one_in(3);
-		for (int i = 0; i < N; i++)
-			c->lens[i] = (int)draw((uint32_t)o->steps + 1);
-		o->lens = c->lens;
-	}
-	if (one_in(2))
-		add_operand(c, NH0, D * N * H, 0.9f);
-	if (o->kind == LSTM && one_in(2))
-		add_operand(c, NC0, D * N * H, 0.9f);
-	if (o->kind == LSTM && one_in(3))
-		add_operand(c, NP, D * 3 * H, 0.8f);
-	o->x = c->value[NX], o->w = c->value[NW], o->r = c->value[NR], o->b = c->value[NB];
-	o->h0 = c->value[NH0], o->c0 = c->value[NC0], o->p = c->value[NP];
-}
-
-static void draw_case(Case *c)
-{
-	*c = (Case){0};
-	Rnn *o = &c->rnn;
-	o->kind = (RnnKind)draw(3);
-	o->ndir = 1 + (int)one_in(3);
-	o->reverse = o->ndir == 1 && one_in(3);
-	o->layout = (int)one_in(3);
-	o->steps = 1 + (int)draw(6);
-	o->batch = one_in(2) ? 1 : 1 + (int)draw(4);
-	o->width = 1 + (int)draw(9);
-	o->hidden = 1 + (int)draw(9);
-	o->clip = one_in(3) ? real(0.2f, 1.5f) : 0;
-	o->input_forget = o->kind == LSTM && one_in(4);
-	o->linear_before_reset = o->kind == GRU && one_in(2);
-	c->dynamic = one_in(2);
-	c->stream = !one_in(4);
-	do {
-		for (int i = 0; i < 3; i++)
-			c->want[i] = one_in(2) && (i < 2 || o->kind == LSTM);
-	} while (!c->want[0] && !c->want[1] && !c->want[2]);
-	draw_activations(c);
-	draw_operands(c);
-	size_t state = (size_t)o->ndir * o->batch * o->hidden;
-	o->y = calloc(state * (size_t)o->steps, sizeof *o->y);
-	o->yh = calloc(state, sizeof *o->yh);
-	o->yc = calloc(state, sizeof *o->yc);
-}
-
-static void free_case(Case *c)
-{
-	for (int k = 0; k < NOPERANDS; k++)
-		free(c->value[k]);
-	free(c->rnn.y);
-	free(c->rnn.yh);
-	free(c->rnn.yc);
-}
 
 /* ---- the case as a module ---------------------------------------------------------------------- */
 
@@ -432,29 +289,40 @@ static double farthest(const double *a, const double *b, size_t n)
 	return far / most;
 }
 
-/* Does the exact layer on 16-bit operands already stray by a sixteenth of what is allowed?  Then the recurrence amplifies (states
- * that grow, gates without bound), and 16-bit arithmetic, which rounds a dozen times a step, cannot follow. */
+/* Does the exact layer on 16-bit operands already stray by a sixteenth of what is allowed, or, with gates and states of 16 bits
+ * and whichever way they are rounded, by half?  Then the recurrence amplifies (states that grow, gates without bound), and 16-bit arithmetic cannot
+ * follow, whoever does it. */
+static double stray(const Case *c, Rnn *o)
+{
+	size_t state = (size_t)o->ndir * o->batch * o->hidden;
+	rnn_reference(o);
+	double far = fmax(farthest(c->rnn.y, o->y, state * (size_t)o->steps), farthest(c->rnn.yh, o->yh, state));
+	return fmax(far, farthest(c->rnn.yc, o->yc, state));
+}
+
 static bool is_shaky(const Case *c)
 {
-	Rnn o = c->rnn;
+	Rnn o = c->rnn, coarse = c->rnn;
 	size_t state = (size_t)o.ndir * o.batch * o.hidden;
 	float *g[NOPERANDS] = {0};
 	for (int k = 0; k < NOPERANDS; k++)
 		if (c->value[k])
 			g[k] = on_grid(c->value[k], c->count[k]);
 	o.x = g[NX], o.w = g[NW], o.r = g[NR], o.b = g[NB], o.h0 = g[NH0], o.c0 = g[NC0], o.p = g[NP];
-	o.y = calloc(state * (size_t)o.steps, sizeof *o.y);
-	o.yh = calloc(state, sizeof *o.yh);
-	o.yc = calloc(state, sizeof *o.yc);
-	rnn_reference(&o);
-	double far = fmax(farthest(c->rnn.y, o.y, state * (size_t)o.steps), farthest(c->rnn.yh, o.yh, state));
-	far = fmax(far, farthest(c->rnn.yc, o.yc, state));
+	o.y = coarse.y = calloc(state * (size_t)o.steps, sizeof *o.y);
+	o.yh = coarse.yh = calloc(state, sizeof *o.yh);
+	o.yc = coarse.yc = calloc(state, sizeof *o.yc);
+	bool shaky = stray(c, &o) > 1.0 / 16384;
+	for (int way = 1; way <= 3 && !shaky; way++) {
+		coarse.coarse = way;
+		shaky = stray(c, &coarse) > 1.0 / 2048;
+	}
 	for (int k = 0; k < NOPERANDS; k++)
 		free(g[k]);
 	free(o.y);
 	free(o.yh);
 	free(o.yc);
-	return far > 1.0 / 16384;
+	return shaky;
 }
 
 static bool run_fixed(const Case *c, const char *kind, double *worst, Diag *d, char *err, size_t nerr)
@@ -493,9 +361,50 @@ static bool run_fixed(const Case *c, const char *kind, double *worst, Diag *d, c
 	return ok;
 }
 
+/* ---- what was tried --------------------------------------------------------------------------------- */
+
+static void tally_case(const Case *c, bool fixed, bool right)
+{
+	static const char *const operands[NOPERANDS] = {"X", "W", "R", "B", "sequence_lens", "initial_h", "initial_c", "P"};
+	static const char *const results[3] = {"Y", "Y_h", "Y_c"};
+	const Rnn *o = &c->rnn;
+	const struct { bool is; const char *name; } is[] = {
+		{o->ndir == 1 && !o->reverse, "direction = forward"}, {o->reverse, "direction = reverse"},
+		{o->ndir == 2, "direction = bidirectional"}, {!o->layout, "layout = 0"}, {o->layout, "layout = 1"},
+		{o->clip > 0, "clip"}, {o->input_forget, "input_forget = 1"},
+		{o->linear_before_reset, "linear_before_reset = 1"},
+		{o->kind == GRU && !o->linear_before_reset, "linear_before_reset = 0"}, {c->nalpha, "activation_alpha"},
+		{c->nbeta, "activation_beta"}, {c->default_acts, "activations by default"},
+		{o->batch == 1, "batch of 1"}, {o->batch > 1, "batch of 2 to 4"}, {c->dynamic, "any number of steps"},
+		{!c->dynamic, "a fixed number of steps"},
+	};
+	char name[64];
+	for (size_t i = 0; i < sizeof is / sizeof *is; i++)
+		if (is[i].is)
+			tally(is[i].name, o->kind, fixed, right);
+	for (int k = NW; k < NOPERANDS; k++)
+		if (c->count[k] && (k > NR || !c->inner[k])) {
+			snprintf(name, sizeof name, "operand %s, %s", operands[k], c->inner[k] ? "constant" : "computed");
+			tally(name, o->kind, fixed, right);
+		}
+	for (int k = 0; k < 3; k++)
+		if (c->want[k]) {
+			snprintf(name, sizeof name, "result %s", results[k]);
+			tally(name, o->kind, fixed, right);
+		}
+	for (int i = 0; i < acts_of[o->kind] * o->ndir && !c->default_acts; i++) {
+		bool again = false;
+		for (int k = 0; k < i; k++)
+			again |= !strcmp(o->act[k], o->act[i]);
+		snprintf(name, sizeof name, "activation %s", o->act[i]);
+		if (!again)
+			tally(name, o->kind, fixed, right);
+	}
+}
+
 /* ---- all cases ------------------------------------------------------------------------------------ */
 
-typedef struct { long count, only; unsigned long long seed; const char *kind; bool verbose; } Asked;
+typedef struct { long count, only; unsigned long long seed; const char *kind; bool verbose, page; } Asked;
 
 static void draw_fit_case(const Asked *a, long k, bool fixed, Case *c, long *again)
 {
@@ -524,6 +433,7 @@ static long run_cases(const Asked *a, bool fixed)
 			module_print(m, stdout, 0, 0);
 		bool ok = fixed ? run_fixed(&c, a->kind, &worst, d, err, sizeof err)
 		                : compile(m, &c, d, err, sizeof err) && run(m, &c, a->kind, &streamed, err, sizeof err);
+		tally_case(&c, fixed, ok);
 		if (!ok) {
 			printf("%s case %ld: %s\n", fixed ? "fixed-point" : "float", k, err);
 			bad++;
@@ -532,6 +442,8 @@ static long run_cases(const Asked *a, bool fixed)
 		module_free(m);
 		free_case(&c);
 	}
+	if (a->page)
+		return bad;
 	printf("%s: seed %llu, %s, %ld cases, %ld drawn again, ", fixed ? "fixed point" : "float", a->seed, a->kind,
 	       last - first, again);
 	if (fixed)
@@ -543,21 +455,24 @@ static long run_cases(const Asked *a, bool fixed)
 
 int main(int argc, char **argv)
 {
-	Asked a = {2000, -1, 1, "interp", false};
+	Asked a = {2000, -1, 1, "interp", false, false};
 	bool fixed = false;
 	for (int i = 1; i < argc; i++) {
 		const char *v = i + 1 < argc ? argv[i + 1] : "";
 		if (!strcmp(argv[i], "-v")) a.verbose = true;
 		else if (!strcmp(argv[i], "--fixed")) fixed = true;
+		else if (!strcmp(argv[i], "--page")) a.page = true;
 		else if (!strcmp(argv[i], "--count")) a.count = atol(v), i++;
 		else if (!strcmp(argv[i], "--seed")) a.seed = strtoull(v, 0, 0), i++;
 		else if (!strcmp(argv[i], "--case")) a.only = atol(v), i++;
 		else if (!strcmp(argv[i], "--exec")) a.kind = v, i++;
-		else return fprintf(stderr, "usage: test_rnn [--count N] [--seed S] [--case K] [--exec KIND] [--fixed] [-v]\n"), 2;
+		else return fprintf(stderr, "usage: test_rnn [--count N] [--seed S] [--case K] [--exec KIND] [--fixed] [--page] [-v]\n"), 2;
 	}
-	bool both = argc == 1;
+	bool both = argc == 1 || a.page;
 	long bad = (fixed ? 0 : run_cases(&a, false)) + (fixed || both ? run_cases(&a, true) : 0);
 	long ran = (a.only >= 0 ? 1 : a.count) * (both ? 2 : 1);
+	if (a.page)
+		return tally_page(), bad != 0;
 	printf("test_rnn: %ld passed, %ld failed\n", ran - bad, bad);
 	return bad != 0;
 }

@@ -12,6 +12,7 @@
 
 enum { MAX_ACT = 6, MAX_HIDDEN = 16, MAX_GATES = 4 };
 typedef enum { LSTM, GRU, RNN } RnnKind;
+enum { GATE, CANDIDATE, OUTPUT, SUM, CANDIDATE_SUM, CELL, HIDDEN, KEPT };     /* what integer arithmetic would keep */
 
 typedef struct Rnn {
 	RnnKind kind;
@@ -27,6 +28,9 @@ typedef struct Rnn {
 	const int *lens;
 	double *y, *yh, *yc;            /* results; all are computed */
 	double hair;                    /* arguments nearer than this to a jump are unfit */
+	double most[2][KEPT];           /* the greatest of each value below, for each direction */
+	int coarse;                     /* 1, 2, 3: these values are rounded to 16 bits, downward, to nearest, upward: power-of-two
+	                                 * steps with a quarter more room than the greatest takes */
 	bool unfit;                     /* float cannot follow: an argument near a jump, a value that grew large */
 } Rnn;
 
@@ -52,6 +56,23 @@ static double activation(Rnn *o, int i, double v)
 	if (!strcmp(f, "Softsign")) return v / (1 + fabs(v));
 	if (!strcmp(f, "Softplus")) return log(1 + exp(v));
 	abort();
+}
+
+/* v, one of the values above. */
+static double kept(Rnn *o, int d, int what, double v)
+{
+	double *most = &o->most[d][what];
+	if (!o->coarse || !(*most > 0)) {
+		*most = fmax(*most, fabs(v));
+		return v;
+	}
+	double step = ldexp(1, ilogb(*most * 1.25) - 14);
+	return floor(v / step + 0.5 * (o->coarse - 1)) * step;
+}
+
+static double gate(Rnn *o, int d, int i, int what, double sum)
+{
+	return kept(o, d, what, activation(o, i, kept(o, d, what == GATE ? SUM : CANDIDATE_SUM, sum)));
 }
 
 static double clipped(const Rnn *o, double v)
@@ -105,13 +126,13 @@ static void lstm_step(Rnn *o, int d, const double *x, double *h, double *c)
 	memcpy(was, h, sizeof was);
 	int f = d * 3;
 	for (int j = 0; j < o->hidden; j++) {
-		double it = activation(o, f, clipped(o, gate_sum(o, d, 0, j, x, was) + peep(o, d, 0, j, c[j])));
+		double it = gate(o, d, f, GATE, clipped(o, gate_sum(o, d, 0, j, x, was) + peep(o, d, 0, j, c[j])));
 		double ft = o->input_forget ? 1 - it :
-			activation(o, f, clipped(o, gate_sum(o, d, 2, j, x, was) + peep(o, d, 2, j, c[j])));
-		double ct = activation(o, f + 1, clipped(o, gate_sum(o, d, 3, j, x, was)));
-		c[j] = ft * c[j] + it * ct;
-		double ot = activation(o, f, clipped(o, gate_sum(o, d, 1, j, x, was) + peep(o, d, 1, j, c[j])));
-		h[j] = ot * activation(o, f + 2, c[j]);
+			gate(o, d, f, GATE, clipped(o, gate_sum(o, d, 2, j, x, was) + peep(o, d, 2, j, c[j])));
+		double ct = gate(o, d, f + 1, CANDIDATE, clipped(o, gate_sum(o, d, 3, j, x, was)));
+		c[j] = kept(o, d, CELL, ft * c[j] + it * ct);
+		double ot = gate(o, d, f, GATE, clipped(o, gate_sum(o, d, 1, j, x, was) + peep(o, d, 1, j, c[j])));
+		h[j] = kept(o, d, HIDDEN, ot * kept(o, d, OUTPUT, activation(o, f + 2, c[j])));
 	}
 }
 
@@ -121,19 +142,19 @@ static void gru_step(Rnn *o, int d, const double *x, double *h)
 	double was[MAX_HIDDEN], reset[MAX_HIDDEN], rh[MAX_HIDDEN];
 	memcpy(was, h, sizeof was);
 	for (int j = 0; j < H; j++) {
-		reset[j] = activation(o, f, clipped(o, gate_sum(o, d, 1, j, x, was)));
+		reset[j] = gate(o, d, f, GATE, clipped(o, gate_sum(o, d, 1, j, x, was)));
 		rh[j] = reset[j] * was[j];
 	}
 	for (int j = 0; j < H; j++) {
-		double z = activation(o, f, clipped(o, gate_sum(o, d, 0, j, x, was)));
+		double z = gate(o, d, f, GATE, clipped(o, gate_sum(o, d, 0, j, x, was)));
 		int row = 2 * H + j;
 		double n = times_w(o, d, row, x) + bias_w(o, d, row);
 		if (o->linear_before_reset)
 			n += reset[j] * (times_r(o, d, row, was) + bias_r(o, d, row));
 		else
 			n += times_r(o, d, row, rh) + bias_r(o, d, row);
-		n = activation(o, f + 1, clipped(o, n));
-		h[j] = (1 - z) * n + z * was[j];
+		n = gate(o, d, f + 1, CANDIDATE, clipped(o, n));
+		h[j] = kept(o, d, HIDDEN, (1 - z) * n + z * was[j]);
 	}
 }
 
@@ -142,7 +163,7 @@ static void rnn_step(Rnn *o, int d, const double *x, double *h)
 	double was[MAX_HIDDEN];
 	memcpy(was, h, sizeof was);
 	for (int j = 0; j < o->hidden; j++)
-		h[j] = activation(o, d, clipped(o, gate_sum(o, d, 0, j, x, was)));
+		h[j] = kept(o, d, HIDDEN, activation(o, d, clipped(o, gate_sum(o, d, 0, j, x, was))));
 }
 
 static size_t at_x(const Rnn *o, int t, int n)
@@ -166,8 +187,8 @@ static void one_sequence(Rnn *o, int d, int n)
 	int H = o->hidden, length = o->lens ? o->lens[n] : o->steps;
 	double h[MAX_HIDDEN] = {0}, c[MAX_HIDDEN] = {0}, x[64];
 	for (int j = 0; length > 0 && j < H; j++) {
-		h[j] = o->h0 ? o->h0[at_state(o, d, n) + j] : 0;
-		c[j] = o->c0 ? o->c0[at_state(o, d, n) + j] : 0;
+		h[j] = kept(o, d, HIDDEN, o->h0 ? o->h0[at_state(o, d, n) + j] : 0);
+		c[j] = kept(o, d, CELL, o->c0 ? o->c0[at_state(o, d, n) + j] : 0);
 	}
 	for (int t = 0; t < o->steps; t++)
 		for (int j = 0; j < H; j++)
