@@ -194,6 +194,17 @@ static void drop_outputs(Runner *r)
 	}
 }
 
+Runner *runner_open_as_is(const Module *m, const Options *opt, Diag *d)
+{
+	Options o = *opt;
+	char skip[512] = "";
+	for (int i = 0; i < npasses; i++)
+		if (passes[i].to == L_TENSOR)
+			snprintf(skip + strlen(skip), sizeof skip - strlen(skip), "%s%s", *skip ? "," : "", passes[i].name);
+	o.skip = skip;
+	return runner_open(m, &o, d);
+}
+
 void runner_close(Runner *r)
 {
 	if (!r)

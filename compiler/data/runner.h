@@ -16,6 +16,8 @@ typedef struct Runner Runner;
  * executor opt->exec.  -p, dumps and timing of opt are not for this run and are ignored.
  * 0 with the faults in d. */
 Runner *runner_open(const Module *m, const Options *opt, Diag *d);
+/* The same for a tensor level module that no further tensor pass is to touch: lower and plan only. */
+Runner *runner_open_as_is(const Module *m, const Options *opt, Diag *d);
 void runner_close(Runner *r);
 
 const Module *runner_module(const Runner *r);   /* the lowered, planned clone */

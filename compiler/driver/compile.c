@@ -1,5 +1,6 @@
 /* compile.c: `gatefold compile MODEL -o OUT`. */
 #include "driver/output.h"
+#include "driver/report.h"
 #include "exec/exec.h"
 #include "passes/passes.h"
 #include "util/mem.h"
@@ -47,6 +48,31 @@ static bool run_portable(const Command *c, Module *m, Diag *d)
 	return good && passes_run(m, &opt, 0, d);
 }
 
+/* The report is on the quantized stage; from there on the usual way. */
+static bool report(const Command *c, Module *m, Diag *d)
+{
+	if (c->opt.passes || c->opt.skip) {
+		diag_error(d, "--report wants all passes: leave out -p and --skip");
+		return false;
+	}
+	if (m->level != L_TENSOR || !passes_run(m, &c->opt, "quantize", d))
+		return m->level == L_TENSOR ? false : (diag_error(d, "--report wants a model that is not lowered yet"), false);
+	if (!module_is_quantized(m)) {
+		diag_error(d, "--report is on fixed-point models: give --calib FILE");
+		return false;
+	}
+	return report_write(m, &c->opt, c->report, d);
+}
+
+/* All passes that are left; after a report lower and plan only, so that it speaks of just this module. */
+static bool run_passes(const Command *c, Module *m, bool portable, Diag *d)
+{
+	Options opt = c->opt;
+	if (c->report)
+		opt.passes = "lower,plan";
+	return portable ? run_portable(c, m, d) : passes_run(m, &opt, 0, d);
+}
+
 int command_compile(const Command *c, Diag *d)
 {
 	const OutputForm *form = output_form(c->out, d);
@@ -67,7 +93,7 @@ int command_compile(const Command *c, Diag *d)
 	if (form->lowered && !c->opt.integer && !c->precision_given && !quantized)
 		diag_note(d, "compiled in 32-bit floats; --calib FILE makes it fixed point");
 	bool portable = form->lowered && !form->llvm && !c->opt.target && !c->opt.passes && m->level == L_TENSOR;
-	bool good = (portable ? run_portable(c, m, d) : passes_run(m, &c->opt, 0, d)) && emit(c, form, m, d);
+	bool good = (!c->report || report(c, m, d)) && run_passes(c, m, portable, d) && emit(c, form, m, d);
 	module_free(m);
 	return good ? EXIT_DONE : EXIT_REFUSED;
 }

@@ -19,6 +19,7 @@ typedef struct {
 	int narg;
 	bool precision_given;
 	const char *out;                /* -o */
+	const char *report;             /* --report */
 	bool raw;
 	const char *data, *metric, *port;
 	int64_t limit;                  /* 0: none */

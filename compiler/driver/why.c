@@ -5,7 +5,6 @@
  * they cast.  Values are outputs of copies (passes/tap.c), BATCH at a time, so memory stays bounded. */
 #include "driver/why.h"
 #include "data/runner.h"
-#include "passes/passes.h"
 #include "passes/tap.h"
 #include "util/mem.h"
 
@@ -21,19 +20,6 @@ double power_db(Power p)
 }
 
 /* ---- one batch of values ------------------------------------------------------------------------------- */
-
-/* Runs the tensor level module as it is: no pass but lower and plan. */
-static Runner *open_as_is(Module *m, const Options *opt, bool integer, Diag *d)
-{
-	Options o = *opt;
-	char skip[512] = "";
-	for (int i = 0; i < npasses; i++)
-		if (passes[i].to == L_TENSOR)
-			snprintf(skip + strlen(skip), sizeof skip - strlen(skip), "%s%s", *skip ? "," : "", passes[i].name);
-	o.skip = skip;
-	o.integer = integer;
-	return runner_open(m, &o, d);
-}
 
 /* What v of the quantized module is in the other one: the value of its name, or of what it is cast from. */
 static const Val *float_value(Module *floats, const char *func, const Val *v)
@@ -164,8 +150,10 @@ static bool compare_batch(Module *floats, Module *quantized, const Options *opt,
 	match_taps(&p, floats, ftap, nf);
 	for (int i = 0; i < p.n; i++)
 		p.value[i] = (WhyValue){.name = p.tap[i].name, .func = p.tap[i].func, .val = p.tap[i].val, .in = INFINITY};
-	p.f = open_as_is(f, opt, false, d);
-	p.q = p.f ? open_as_is(q, opt, true, d) : 0;
+	Options plain = *opt;
+	plain.integer = false;
+	p.f = runner_open_as_is(f, &plain, d);
+	p.q = p.f ? runner_open_as_is(q, opt, d) : 0;
 	bool good = p.q && run_pair(&p, s, limit, w, d);
 	for (int i = 0; good && i < p.n; i++)
 		if (p.port[i] >= 0 && p.value[i].count) {
