@@ -43,6 +43,7 @@ typedef struct Node {           /* a value of a function, or a result a function
 	double limit;           /* greatest magnitude any of the squashing uses can tell apart */
 	Data *table;            /* gathered from this table only */
 	int bits;               /* 0: free until a link asks */
+	int narrow_bits;        /* of the copies that linears read; 0: the default */
 	bool ruled;             /* bits set by the user */
 	int rank;               /* of the node whose name the type gets */
 	const char *name;

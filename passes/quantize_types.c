@@ -132,12 +132,24 @@ static void settle_links(Quantizer *q)
 	}
 }
 
+/* What a program hands in may be any bytes: an input has all the bits of the integer it is stored in, and a
+ * narrower copy is made for the linears. */
+static void whole_port(Node *c)
+{
+	if (!c->port_in || c->bits == DEFAULT_BITS || c->bits == WIDE_BITS)
+		return;
+	c->narrow_bits = c->bits;
+	c->bits = c->bits < DEFAULT_BITS ? DEFAULT_BITS : WIDE_BITS;
+}
+
 static void choose_bits(Quantizer *q)
 {
 	rules(q);
 	for (int n = 0; n < q->n; n++)
-		if (q->node[n].class_up == n)
+		if (q->node[n].class_up == n) {
 			q->node[n].bits = wanted_bits(q, &q->node[n]);
+			whole_port(&q->node[n]);
+		}
 	settle_links(q);
 	for (int n = 0; n < q->n; n++)
 		if (q->node[n].class_up == n && !q->node[n].bits)
@@ -244,8 +256,8 @@ const Quant *class_quant(Quantizer *q, int n)
 const Quant *narrow_quant(Quantizer *q, int n)
 {
 	Node *c = &q->node[class_of(q, n)], *g = &q->node[group_of(q, n)];
-	int bits = width(q->opt->activations, DEFAULT_BITS);
-	if (c->ruled || c->bits <= bits || (c->table && c->quant == c->table->type->quant))
+	int bits = width(c->narrow_bits, width(q->opt->activations, DEFAULT_BITS));
+	if ((c->ruled && !c->narrow_bits) || c->bits <= bits || (c->table && c->quant == c->table->type->quant))
 		return c->quant;
 	if (!g->narrow) {
 		float s = ldexpf(1, fit_exponent(group_most(q, n), bits, false));

@@ -92,13 +92,16 @@ static void add_rule(Options *opt, const char *pattern, int bits)
 	opt->rule[opt->nrule++] = (BitsRule){pattern, bits};
 }
 
-/* BITS or NAME=BITS; bits outside the set `allowed` (bit b stands for b bits) are refused */
-static bool set_bits(Command *c, int *field, const char *text, uint32_t allowed)
+/* An activation of one bit has no zero and no sign of its own: two are the least. */
+enum { LEAST_WEIGHT = 1, LEAST_ACTIVATION = 2, MOST_BITS = 16 };
+
+/* BITS or NAME=BITS, from `least` on */
+static bool set_bits(Command *c, int *field, const char *text, int least)
 {
 	const char *number = text;
 	char *pattern = before_equals(text, &number);
 	int64_t bits;
-	if (!whole_number(number, 1, 16, &bits) || !(allowed >> bits & 1)) {
+	if (!whole_number(number, least, MOST_BITS, &bits)) {
 		free(pattern);
 		return false;
 	}
@@ -109,23 +112,21 @@ static bool set_bits(Command *c, int *field, const char *text, uint32_t allowed)
 	return true;
 }
 
-enum { WEIGHT_BITS = 0x1fe | 1 << 16, ACTIVATION_BITS = 1 << 8 | 1 << 16 };
-
 static bool set_weights(Command *c, void *field, const char *text)
 {
-	return set_bits(c, field, text, WEIGHT_BITS);
+	return set_bits(c, field, text, LEAST_WEIGHT);
 }
 
 static bool set_activations(Command *c, void *field, const char *text)
 {
-	return set_bits(c, field, text, ACTIVATION_BITS);
+	return set_bits(c, field, text, LEAST_ACTIVATION);
 }
 
 static bool set_wide_bits(Command *c, void *field, const char *text)
 {
 	(void)c;
 	int64_t bits;
-	bool good = whole_number(text, 8, 16, &bits) && bits % 8 == 0;
+	bool good = whole_number(text, LEAST_ACTIVATION, MOST_BITS, &bits);
 	*(int *)field = (int)bits;
 	return good;
 }

@@ -217,7 +217,7 @@ static Func *group_kernel(Frame *fr, const Conv *c, const Linear *n, Val **W)
 {
 	Lower *l = fr->l;
 	int bits = elem_bits(n->W->type->elem);
-	bool plain = bits == 8 || bits == 16, wide_bias = n->b && n->b->type->elem == E_i64;
+	bool plain = bits >= 8, wide_bias = n->b && n->b->type->elem == E_i64;
 	Data *p = plain ? pack_plain(l, n->W) : pack_bits(l, n->W, bits);
 	Func *fin = linear_fin(l, n, 1);
 	Sym sym[] = {

@@ -52,7 +52,7 @@ Func *linear_kernel(Frame *fr, const Linear *n, Val **W, int64_t *padded)
 		diag_error(l->d, "internal error: no kernel for code book '%s'", n->W->name);
 		return 0;
 	}
-	if (bits == 8 || bits == 16) {
+	if (bits >= 8) {
 		packed = pack_plain(l, n->W);
 		kernel = long_bias ? "linear_ll" : n->wide ? "linear_l"
 		         : n->M % 4 == 0 && scalar_target(l) ? "linear_w_x4" : "linear_w";
