@@ -9,7 +9,7 @@
 #include "options.h"
 #include "util/diag.h"
 
-enum { COMPILE = 1, RUN = 2, VERIFY = 4, EVAL = 8, BENCH = 16, INSPECT = 32, PASSES = 64 };      /* commands, as bits */
+enum { COMPILE = 1, RUN = 2, VERIFY = 4, EVAL = 8, BENCH = 16, INSPECT = 32, PASSES = 64, EXPLORE = 128 };        /* commands, as bits */
 enum { EXIT_DONE, EXIT_WRONG, EXIT_REFUSED };
 
 typedef struct {
@@ -25,6 +25,8 @@ typedef struct {
 	int64_t limit;                  /* 0: none */
 	double rtol, atol;
 	bool open_time;
+	const char *store, *points, *svg, *csv;         /* explore */
+	int64_t jobs;
 } Command;
 
 typedef struct {
@@ -40,6 +42,8 @@ extern const int ncommands;
 /* options.c: false with the faults in d; *help: --help was among them */
 bool options_parse(const CommandRow *row, int argc, char **argv, Command *c, bool *help, Diag *d);
 void command_free(Command *c);
+/* More options for c, from words with blanks between them: "--weights 4 --effort 2".  The text is kept for ever. */
+bool options_text(const CommandRow *row, const char *text, Command *c, Diag *d);
 /* help.c */
 void help_all(FILE *f);
 void help_command(const CommandRow *row, FILE *f);
@@ -62,6 +66,7 @@ int command_verify(const Command *c, Diag *d);
 int command_eval(const Command *c, Diag *d);
 int command_bench(const Command *c, Diag *d);
 int command_inspect(const Command *c, Diag *d);
+int command_explore(const Command *c, Diag *d);
 int command_passes(const Command *c, Diag *d);
 
 #endif

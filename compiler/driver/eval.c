@@ -1,8 +1,7 @@
 /* eval.c: `gatefold eval MODEL --data TEST.npz --metric M`: the float and the fixed-point model side by side. */
 #include "data/runner.h"
 #include "data/states.h"
-#include "driver/driver.h"
-#include "driver/metric.h"
+#include "driver/eval.h"
 #include "passes/passes.h"
 #include "util/json.h"
 #include "util/mem.h"
@@ -15,12 +14,6 @@ enum {
 	CHUNK = 64,             /* steps of a stream at a time */
 	PROBE = 8,              /* steps that tell whether a stream may be cut */
 };
-
-typedef struct {
-	Metric metric;
-	int64_t bytes, samples;
-	double seconds;
-} Result;
 
 static double seconds(void)
 {
@@ -103,11 +96,13 @@ static bool score(const Command *c, Runner *r, Dataset *s, int out, const char *
 		fputs("\r\033[K", stderr);
 	res->samples = res->metric.n;
 	res->seconds = seconds() - start;
-	res->bytes = portable_bytes(runner_module(r));
+	const Module *lowered = runner_module(r);
+	res->bytes = portable_bytes(lowered);
+	res->ram = (int64_t)lowered->state_size + lowered->scratch_size + lowered->scratch_step;
 	return true;
 }
 
-static bool eval_one(const Command *c, const Module *m, bool integer, Result *res, Diag *d)
+bool eval_one(const Command *c, const Module *m, bool integer, Result *res, Diag *d)
 {
 	Options opt = c->opt;
 	opt.integer = integer;

@@ -15,6 +15,8 @@ const CommandRow commands[] = {
 	 command_bench},
 	{"inspect", "MODEL", "layers, shapes, formats, bytes, multiplications, RAM and flash", INSPECT, 1, 1,
 	 command_inspect},
+	{"explore", "MODEL --calib C --data D", "the curve of memory against loss: many settings, each scored", EXPLORE, 1, 1,
+	 command_explore},
 	{"passes", "", "list the compiler's passes", PASSES, 0, 0, command_passes},
 };
 const int ncommands = sizeof commands / sizeof *commands;

@@ -217,6 +217,12 @@ static bool set_limit(Command *c, void *field, const char *text)
 	return whole_number(text, 1, INT64_MAX, field);
 }
 
+static bool set_jobs(Command *c, void *field, const char *text)
+{
+	(void)c;
+	return whole_number(text, 1, 64, field);
+}
+
 static bool set_effort(Command *c, void *field, const char *text)
 {
 	(void)c;
@@ -369,6 +375,18 @@ bool options_parse(const CommandRow *row, int argc, char **argv, Command *c, boo
 		diag_error(d, "usage: gatefold %s %s [OPTION]...; see: gatefold %s --help", row->name, row->operands,
 		           row->name);
 	return !diag_errors(d);
+}
+
+bool options_text(const CommandRow *row, const char *text, Command *c, Diag *d)
+{
+	char *copy = text_copy(text), *rest = copy, *word, *argv[64];
+	int n = 0, before = diag_errors(d);
+	while (n < 63 && (word = strsep(&rest, " ")))
+		if (*word)
+			argv[n++] = word;
+	for (int i = 0; i < n && diag_errors(d) == before;)
+		i += one_option(row, n, argv, i, c, d);
+	return diag_errors(d) == before;        /* options keep parts of the copy */
 }
 
 void command_free(Command *c)
