@@ -35,12 +35,25 @@ static Value *find_any(const Scope *s, const char *name)
 	return 0;
 }
 
+/* A value from around a loop's body, inside it; of a sequence each tensor. */
+static Value *captured(const Scope *s, Value *v)
+{
+	if (v->kind != V_SEQUENCE)
+		return body_capture(s->walk->body, v);
+	Value *inside = NEW(s->im->arena, Value);
+	*inside = *v;
+	inside->item = NEWN(s->im->arena, Value *, v->nitem);
+	for (int i = 0; i < v->nitem; i++)
+		inside->item[i] = body_capture(s->walk->body, v->item[i]);
+	return inside;
+}
+
 Value *scope_find(const Scope *s, const char *name)
 {
 	Value *v = find_here(s, name);
 	if (!v) {
 		v = s->outer ? scope_find(s->outer, name) : 0;
-		return v && s->walk->body ? body_capture(s->walk->body, v) : v;
+		return v && s->walk->body ? captured(s, v) : v;
 	}
 	while (v->same)
 		v = v->same;
@@ -250,6 +263,15 @@ static bool find_operator(Node *n)
 	return true;
 }
 
+/* Most operators take tensors only. */
+static bool no_sequences(Node *n)
+{
+	for (int k = 0; k < n->nin && !takes_sequence(n->row); k++)
+		if (n->in[k] && n->in[k]->kind == V_SEQUENCE)
+			return fail(n, "operand %d ('%s') is a sequence; it must be a tensor", k, n->in[k]->name);
+	return true;
+}
+
 static void import_node(Scope *s, int i)
 {
 	const Onnx__Node *p = s->g->node[i];
@@ -264,18 +286,17 @@ static void import_node(Scope *s, int i)
 	bool known = true;
 	for (int k = 0; k < n.nin; k++) {
 		n.in[k] = *p->input[k] ? scope_find(s, p->input[k]) : 0;
-		known &= !n.in[k] || n.in[k]->kind == V_HOST ||
-			 (n.in[k]->kind == V_RUN && !s->walk->constants);
+		known &= !n.in[k] || n.in[k]->kind == V_HOST || (n.in[k]->kind != V_UNKNOWN && !s->walk->constants);
 	}
 	for (int k = 0; k < n.nout; k++)
 		n.out[k] = find_here(s, p->output[k]);
 	const Onnx__Function *f = function_find(im->model, p);
 	if (f) {
 		if (known)
-			function_import(&n, f);
+			function_import(&n, f);         /* its nodes see to sequences */
 		return;
 	}
-	if (find_operator(&n) && node_check(&n) && known && n.row->import(&n))
+	if (find_operator(&n) && node_check(&n) && known && no_sequences(&n) && n.row->import(&n))
 		body_track(&n);
 }
 
@@ -303,7 +324,12 @@ bool graph_walk(Import *im, Scope *outer, const Walk *w, Value **out)
 	for (size_t i = 0; i < w->g->n_node; i++)
 		if (is_needed(&s, (int)i))
 			import_node(&s, (int)i);
-	for (size_t i = 0; i < w->g->n_output; i++)
+	for (size_t i = 0; i < w->g->n_output; i++) {
 		out[i] = scope_find(&s, w->g->output[i]->name);
+		if (out[i]->kind == V_SEQUENCE && w->body) {
+			graph_fail(&s, "is a sequence; a loop's results must be tensors", out[i]->name);
+			out[i] = NEW(im->arena, Value);
+		}
+	}
 	return true;
 }

@@ -214,6 +214,10 @@ static void add_outputs(Import *im, Value *const *out)
 				diag_bug(im->d, "output '%s' could not be computed, and nothing says why", p.name);
 			continue;
 		}
+		if (out[i]->kind == V_SEQUENCE) {
+			fail(&n, "is a sequence; the model's results must be tensors");
+			continue;
+		}
 		Val *v = operand(&n, out[i]);
 		if (!v)
 			continue;

@@ -25,7 +25,7 @@ typedef struct { int64_t a, b; } Sym;                           /* a*T + b */
 
 /* ---- values -------------------------------------------------------------------------------- */
 
-typedef enum { V_UNKNOWN, V_HOST, V_RUN } ValueKind;
+typedef enum { V_UNKNOWN, V_HOST, V_RUN, V_SEQUENCE } ValueKind;
 
 /* An integer of a loop: start + step * (number of the iteration, from 0). */
 typedef struct { Body *body; int64_t start, step; } LoopCount;
@@ -37,6 +37,8 @@ struct Value {
 	const Tensor *host;     /* V_HOST */
 	const int64_t *steps;   /* V_HOST, integers: how often T is in each element; 0: in none */
 	Val *val;               /* V_RUN; V_HOST once an op has needed it */
+	Value **item;           /* V_SEQUENCE: its tensors */
+	int nitem;
 	Value *same;            /* another name of this value: look there */
 	const LoopCount *count;     /* V_RUN, in the body of a loop: what is known of it; 0: nothing */
 	Val *real;              /* V_RUN, an integer: the same numbers as reals; 0: not at hand */
@@ -79,10 +81,11 @@ struct OpRow {
 	const char *name;
 	int min_in, max_in, max_out;    /* -1: any number */
 	const char *attrs;
-	bool (*import)(Node *n);
+	bool (*import)(Node *n);        /* gets tensors only, unless takes_sequence() knows it */
 	const void *arg;                /* what the function needs to know about this operator */
 };
 
+bool takes_sequence(const OpRow *r);
 const OpRow *op_row(const char *name);          /* operators.c; 0: not supported */
 const char *op_names(Arena *a);                  /* all rows' names, for messages */
 

@@ -24,6 +24,7 @@ static const OpRow rows[] = {
 	{ "Ceil", 1, 1, 1, OLD, op_unary, &unary_ceil },
 	{ "Clip", 1, 3, 1, "min:f<11 max:f<11 " OLD, op_clip, 0 },
 	{ "Concat", 1, -1, 1, "axis:i", op_concat, 0 },
+	{ "ConcatFromSequence", 1, 1, 1, "axis:i new_axis:i", op_concat_from_sequence, 0 },
 	{ "Constant", 0, 0, 1, "value:t value_float:f>=12 value_floats:F>=12 value_int:i>=12 value_ints:I>=12 "
 	  "value_string:s>=12 value_strings:S>=12", op_constant, 0 },
 	{ "ConstantOfShape", 1, 1, 1, "value:t", op_constant_of_shape, 0 },
@@ -97,6 +98,11 @@ static const OpRow rows[] = {
 	{ "Scan", 0, -1, -1, "body:g num_scan_inputs:i directions:I<9 scan_input_directions:I>=9 "
 	  "scan_output_directions:I>=9 scan_input_axes:I>=9 scan_output_axes:I>=9", op_scan, 0 },
 	{ "ScatterND", 3, 3, 1, "reduction:s>=16", op_scatter_nd, 0 },
+	{ "SequenceAt", 2, 2, 1, "", op_sequence_at, 0 },
+	{ "SequenceConstruct", 1, -1, 1, "", op_sequence_construct, 0 },
+	{ "SequenceEmpty", 0, 0, 1, "dtype:i", op_sequence_empty, 0 },
+	{ "SequenceInsert", 2, 3, 1, "", op_sequence_insert, 0 },
+	{ "SequenceLength", 1, 1, 1, "", op_sequence_length, 0 },
 	{ "Shape", 1, 1, 1, "start:i>=15 end:i>=15", op_shape, 0 },
 	{ "Sigmoid", 1, 1, 1, OLD, op_unary, &unary_sigmoid },
 	{ "Sign", 1, 1, 1, "", op_unary, &unary_sign },
@@ -106,6 +112,7 @@ static const OpRow rows[] = {
 	{ "Softplus", 1, 1, 1, "", op_unary, &unary_softplus },
 	{ "Softsign", 1, 1, 1, "", op_unary, &unary_softsign },
 	{ "Split", 1, 2, -1, "axis:i split:I<13 num_outputs:i>=18", op_split, 0 },
+	{ "SplitToSequence", 1, 2, 1, "axis:i keepdims:i", op_split_to_sequence, 0 },
 	{ "Sqrt", 1, 1, 1, OLD, op_unary, &unary_sqrt },
 	{ "Squeeze", 1, 2, 1, "axes:I<13", op_squeeze, 0 },
 	{ "Sub", 2, 2, 1, OLD_BROADCAST, op_binary, &math_sub },
@@ -123,6 +130,12 @@ static const OpRow rows[] = {
 	{ "com.microsoft.QuantizeLinear", 2, 3, 1, "axis:i", op_quantize, 0 },
 };
 enum { N_ROWS = sizeof rows / sizeof *rows };
+
+bool takes_sequence(const OpRow *r)
+{
+	return r->import == op_sequence_at || r->import == op_sequence_insert || r->import == op_sequence_length ||
+	       r->import == op_concat_from_sequence || r->import == op_identity;
+}
 
 static int compare(const void *name, const void *row)
 {

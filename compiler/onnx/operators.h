@@ -65,6 +65,10 @@ Operator op_dequantize, op_quantize, op_dynamic_quantize, op_matmul_integer, op_
 /* ops_if.c, ops_loop.c, ops_scan.c: subgraphs */
 Operator op_if, op_loop, op_scan;
 
+/* ops_sequence.c */
+Operator op_sequence_empty, op_sequence_construct, op_sequence_insert, op_sequence_at, op_sequence_length,
+	op_split_to_sequence, op_concat_from_sequence;
+
 /* fold.c: element-wise operators on constants */
 typedef double Real2(double x, double y);
 /* Result k = whole(a, b) on integers, real(a, b) otherwise, broadcast; its elements are of type `type`. */

@@ -70,6 +70,8 @@ static bool choose(Node *n, int k, Value *c, Value *a, Value *b)
 	}
 	if (a->kind == V_UNKNOWN || b->kind == V_UNKNOWN)
 		return false;
+	if (a->kind == V_SEQUENCE || b->kind == V_SEQUENCE)
+		return differ(n, c, "sequences as results");
 	if (a->type != b->type)
 		return differ(n, c, "different types");
 	if (a->steps || b->steps)
