@@ -104,7 +104,7 @@ static void interp_reset(void *self, uint8_t *state)
 	if (c) {
 		int k = 0;
 		give(c, &k, state, false);
-		interp_enter(in, c);
+		in->reset_failed = !interp_enter(in, c);
 	}
 	if (in->m->nbody > 1)
 		memcpy(state, &in->body_index, sizeof in->body_index);
@@ -120,7 +120,7 @@ static int32_t interp_step(void *self, uint8_t *state, uint8_t *scratch, const v
                            void *const *out)
 {
 	Interp *self_ = self;
-	if (!self_->step)
+	if (!self_->step || self_->reset_failed)
 		return INTERNAL;
 	spoil(scratch, self_->m->scratch_size);
 	return call_entry(self_, self_->step, state, scratch, in, out, 1);
@@ -130,7 +130,7 @@ static int32_t interp_run(void *self, uint8_t *state, uint8_t *scratch, const vo
                           void *const *out, int32_t steps)
 {
 	Interp *self_ = self;
-	if (!self_->run)
+	if (!self_->run || self_->reset_failed)
 		return INTERNAL;
 	spoil(scratch, self_->m->scratch_size + (size_t)steps * self_->m->scratch_step);
 	return call_entry(self_, self_->run, state, scratch, in, out, steps);

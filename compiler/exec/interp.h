@@ -86,6 +86,7 @@ typedef struct {
 	const char *body;
 	uint32_t body_index;
 	char err[400];
+	bool reset_failed;              /* err says why; nothing runs then */
 } Interp;
 
 char reg_letter(const Type *t);         /* b h w l s */

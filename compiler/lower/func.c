@@ -207,7 +207,7 @@ static void run_ops(Frame *fr)
 		set_access(fr, src->state[i], access_whole(fr, p, src->state[i]->type));
 		Place *place = NEW(l->m->arena, Place), **end = &fr->place;
 		*place = (Place){arena_printf(l->m->arena, "%s.%s", src->name, src->state[i]->name), src->state[i]->type,
-		                 src->init[i], 0};
+		                 src->init[i], 0, 0, 0};
 		while (*end)
 			end = &(*end)->next;
 		*end = place;

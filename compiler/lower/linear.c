@@ -3,7 +3,7 @@
  * The accumulator is the exact integer sum; a bound from the actual weights decides between 32 and 64 bits.
  * What comes after it (rescale, saturate) is a small function `fin` built here from the types and called by the
  * kernel's text for each row of W. */
-#include "lower/linear.h"
+#include "lower/stored.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -35,7 +35,7 @@ static double accumulator_bound(const Linear *n)
 			s += fabs((double)data_int(n->W, i * n->K + k));
 		double b = 0;
 		if (n->b && n->b->data)
-			b = fabs((double)data_int(n->b->data, i));
+			b = ldexp(fabs((double)data_int(n->b->data, i)), n->bshift);
 		else if (n->b)
 			b = ldexp(1, elem_bits(n->b->type->elem) - 1 + n->bshift);
 		most = fmax(most, s * x + b);
@@ -85,6 +85,30 @@ static Val *load_row(Frame *fr, Data *d, Val *i, int lanes)
 	return e_op(fr, O_load, type_reg(fr->l->m, E_i32, lanes), 2, val_data(fr->l->m, d), i);
 }
 
+/* A number for each row.  Where weights are stored in few bytes, few different ones are a table and a byte for each row. */
+static Val *load_number(Frame *fr, const char *name, const int32_t *v, int64_t n, Val *i, int lanes)
+{
+	Lower *l = fr->l;
+	int32_t *table = NEWN(l->m->arena, int32_t, 256), used = 0;
+	uint8_t *which = NEWN(l->m->arena, uint8_t, n);
+	for (int64_t r = 0; l->opt->storage && r < n; r++) {
+		int32_t k = 0;
+		while (k < used && table[k] != v[r])
+			k++;
+		if (k == 256 || 4 * (k + 1) + n > 4 * n) {
+			used = 0;
+			break;
+		}
+		if (k == used)
+			table[used++] = v[r];
+		which[r] = (uint8_t)k;
+	}
+	if (!used)
+		return load_row(fr, shared_rows(l, name, E_i32, (int32_t)n, v), i, lanes);
+	Data *d = shared_rows(l, arena_printf(l->m->arena, "%s_of", name), E_u8, (int32_t)n, which);
+	return load_row(fr, shared_rows(l, name, E_i32, used, table), load_row(fr, d, i, lanes), lanes);
+}
+
 /* Row scales that are all powers of two: (acc << left + half_i) >> n_i. */
 static bool fin_shift(Frame *fr, const Linear *n, Num *acc, Val *i, int lanes)
 {
@@ -128,9 +152,8 @@ static void fin_multiply(Frame *fr, const Linear *n, Num *acc, Val *i, int lanes
 	int32_t *m = NEWN(fr->l->m->arena, int32_t, n->M);
 	for (int64_t r = 0; r < n->M; r++)
 		m[r] = (int32_t)floor(ldexp(n->ratio[r], shift) + 0.5);
-	Data *d = shared_rows(fr->l, arena_printf(fr->l->m->arena, "%s_mul", n->name), E_i32, (int32_t)n->M, m);
 	const Type *t = type_reg(fr->l->m, E_i64, lanes);
-	Val *mul = load_row(fr, d, i, lanes), *p;
+	Val *mul = load_number(fr, arena_printf(fr->l->m->arena, "%s_mul", n->name), m, n->M, i, lanes), *p;
 	if (acc->v->type->elem == E_i64)
 		p = e_op(fr, O_mull, t, 2, acc->v, e_op(fr, O_extl, t, 1, mul));
 	else
@@ -148,17 +171,20 @@ Func *linear_fin(Lower *l, const Linear *n, int lanes)
 	f->isa = l->isa;
 	Frame fr = {.l = l, .src = f, .f = f, .b = &f->body};
 	Num acc = {.v = func_param(m, f, "acc", type_reg(m, n->wide ? E_i64 : E_i32, lanes)), .lo = -n->bound, .hi = n->bound};
-	Val *i = func_param(m, f, "i", type_reg(m, E_i32, 1));
+	Val *i = func_param(m, f, "i", type_reg(m, E_i32, n->nscale ? lanes : 1));
 	func_ret(m, f, type_reg(m, E_i32, lanes));
 	Val *y;
 	if (!n->W->type->quant->rows && !n->y->quant->rows) {
 		acc.scale = (double)n->W->type->quant->scale * n->x->quant->scale;
 		y = num_store(&fr, acc, n->y);
 	} else {
-		double *ratio = NEWN(m->arena, double, n->M);
-		for (int64_t r = 0; r < n->M; r++)
-			ratio[r] = scale_of(n->W->type, r) * n->x->quant->scale / scale_of(n->y, r);
 		Linear with = *n;
+		with.M = n->nscale ? n->nscale : n->M;
+		double *ratio = NEWN(m->arena, double, with.M);
+		for (int64_t k = 0; k < with.M; k++) {
+			int64_t r = n->nscale ? n->scale_row[k] : k;
+			ratio[k] = scale_of(n->W->type, r) * n->x->quant->scale / scale_of(n->y, r);
+		}
 		with.ratio = ratio;
 		if (!fin_shift(&fr, &with, &acc, i, lanes))
 			fin_multiply(&fr, &with, &acc, i, lanes);
@@ -244,7 +270,7 @@ void lower_linear(Frame *fr, Op *o)
 {
 	Val *x = o->in[0], *W = o->in[1], *b = o->nin > 2 ? o->in[2] : 0, *y = o->out[0];
 	int64_t M = W->type->dim[0], K = W->type->dim[1];
-	if (linear_put_off(fr, o) || linear_pair(fr, o))
+	if (stored_linear(fr, o) || linear_put_off(fr, o) || linear_pair(fr, o))
 		return;
 	RowCall c = {.x = rows(fr, access_of(fr, x)), .W = access_ref(fr, access_of(fr, W))};
 	if (!x->type->quant && elem_is_float(x->type->elem)) {

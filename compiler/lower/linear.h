@@ -14,6 +14,10 @@ typedef struct {
 	bool wide;              /* 64-bit accumulator */
 	const double *ratio;    /* accumulator scale / result scale, for each row */
 	const char *name;       /* for what is made on the way */
+	/* stored weights (stored.h) */
+	int32_t nscale;         /* fin's second argument is one of so many scales instead of a row; 0: a row */
+	const int32_t *scale_row;       /* a row that has the scale */
+	bool expanded;          /* W lies in the state: nothing to pack */
 } Linear;
 
 int64_t data_int(const Data *d, int64_t i);             /* element i of integer data */

@@ -3,7 +3,7 @@
  * The first op is put off until the second comes.  A hidden state of the model, `turn`, changes with each step: the kernel walks
  * the rows upward and downward in turn, because what the last step touched last is still in the cache.  The numbers do
  * not depend on it.  Every body keeps the state, so that all bodies have the same states. */
-#include "lower/linear.h"
+#include "lower/stored.h"
 
 #include <string.h>
 
@@ -28,7 +28,7 @@ static bool fits(Frame *fr, const Op *o, Linear *n)
 	const Val *W = o->in[1];
 	return W->data && W->type->quant && o->in[0]->type->quant && o->out[0]->type->quant && one_row(o->in[0]->type)
 	       && elem_bits(W->type->elem) == 8 && W->type->dim[0] % 64 == 0
-	       && linear_init(n, o, ident(fr->l->m->arena, W->data->name)) && cells_fit(fr->l, n);
+	       && linear_init(n, o, ident(fr->l->m->arena, W->data->name)) && cells_fit(fr->l, n) && !stored_weights(fr, W->data);
 }
 
 /* Is `second` the linear that alone takes the result of `first` as its addend? */
@@ -60,7 +60,7 @@ static Val *turn_of(Frame *fr)
 	int32_t one = 1;
 	const Type *t = type_tensor(m, E_i32, 1, &one);
 	Place *p = NEW(m->arena, Place), **end = &fr->place;
-	*p = (Place){arena_printf(m->arena, "%s.turn", fr->src->name), t, 0, 0};
+	*p = (Place){arena_printf(m->arena, "%s.turn", fr->src->name), t, 0, 0, 0, 0};
 	while (*end)
 		end = &(*end)->next;
 	*end = p;

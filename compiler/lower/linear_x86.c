@@ -78,10 +78,12 @@ static Func *kernel8(Syms *s, const Linear *n)
 {
 	if (!s->l->isa)
 		return define(s, "ROWAT", "row_at8", false) && define(s, "ROWSTEP", "row_step8", false) ? get(s, "linear_c8", false) : 0;
-	if (vnni(s->l))
+	if (vnni(s->l) && !n->expanded)
 		sym_text(s, "CORR", correction(s->l, n));
 	else if (!define(s, "SIGNS", "signs8", false))
 		return 0;
+	if (n->expanded)        /* their sums are not known before the model runs: AVX2's kernel needs none */
+		return define(s, "CELLFN", "cells8_avx2", false) ? get(s, "linear_c8_avx2", false) : 0;
 	return define(s, "CELLFN", "cells8", true) ? get(s, "linear_c8", true) : 0;
 }
 
@@ -120,7 +122,8 @@ Func *cells_kernel(Frame *fr, const Linear *n, Val **W, int64_t *padded)
 	shape_syms(&s, n, &c);
 	sym_text(&s, "FIN", linear_fin(l, n, 1)->name);
 	sym_text(&s, "FINV", linear_fin(l, n, 8)->name);
-	*W = val_data(l->m, pack_cells(l, n->W, bits));
+	if (!n->expanded)
+		*W = val_data(l->m, pack_cells(l, n->W, bits));
 	*padded = 4 * c.quads;
 	return bits == 8 ? kernel8(&s, n) : kernel4(&s);
 }

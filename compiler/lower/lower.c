@@ -1,6 +1,6 @@
 /* lower.c: the pass that takes a module from tensors to loops: every function for every body, then the entry
  * functions around them, and the layout of the model's state. */
-#include "lower/lower.h"
+#include "lower/stored.h"
 #include "passes/passes.h"
 
 #include <string.h>
@@ -86,8 +86,13 @@ static void make_reset(Lower *l, const Place *place)
 	Frame fr = entry_frame(l, f);
 	int32_t size = (int32_t)m->state_size;
 	Val *state = func_param(m, f, "state", type_ref(m, E_u8, 1, &size));
-	for (const Place *p = place; p; p = p->next)
-		store_reset(&fr, state, find_slot(m, p->name), p->init);
+	for (const Place *p = place; p; p = p->next) {
+		const Slot *s = find_slot(m, p->name);
+		if (p->stored)
+			stored_expand(&fr, p->stored, slot_view(&fr, state, s));
+		else
+			store_reset(&fr, state, s, p->init);
+	}
 }
 
 /* ---- entry functions --------------------------------------------------------------------------------------------- */
@@ -277,6 +282,7 @@ bool pass_lower(Module *m, const Options *opt, Diag *d)
 		m->body[i] = bodies[i].name;
 		lower_body(&l, i);
 	}
+	stored_end(&l);
 	if (diag_errors(d))
 		return false;
 	m->level = L_LOOP;

@@ -29,6 +29,7 @@ typedef struct Access {
 typedef struct Frame Frame;
 typedef struct Lower Lower;
 typedef struct Place Place;
+typedef struct StoredWeights StoredWeights;
 
 struct Lower {
 	Module *m;
@@ -39,10 +40,18 @@ struct Lower {
 	Func *tensor;           /* the tensor level functions, taken out of m */
 	struct Lowered { Func *src, *dst; const char *body; Place *place; struct Lowered *next; } *done;
 	struct Instance { const char *key; Func *f; struct Instance *next; } *instances;
+	StoredWeights *stored;
 };
 
 /* A state of a function or of something it calls: which reference parameter stands for it. */
-struct Place { const char *name; const Type *type; Data *init; Place *next; };
+struct Place {
+	const char *name;
+	const Type *type;
+	Data *init;
+	Place *next;
+	StoredWeights *stored;  /* these weights, expanded by @reset: one place for all that use them; else 0 */
+	Val *ref;               /* of such a place in this function */
+};
 
 struct Frame {                  /* one function being lowered */
 	Lower *l;

@@ -1,5 +1,5 @@
 /* move.c: ops that only say which element is where.  Most change an Access and emit nothing. */
-#include "lower/linear.h"
+#include "lower/stored.h"
 
 #include <math.h>
 #include <string.h>
@@ -112,7 +112,8 @@ typedef struct {
 	int bits;               /* of packed table fields, 0: plain elements */
 	Func *field;
 	Val *packed;
-	Data *rows;             /* row scales of the table, times 2^up */
+	StoredWeights *stored;  /* the table in a stored form, or 0 */
+	Data *rows;             /* row scales of the table, times 2^up; stored: its different scales */
 	int up;
 } Gather;
 
@@ -138,7 +139,7 @@ static Val *table_element(Frame *fr, Gather *g, Val *const *idx)
 	return op_out(fr->l->m, fr->f, o, 0, reg_w(fr));
 }
 
-typedef struct { Gather *g; Val *const *outer; Val *row; } Inner;
+typedef struct { Gather *g; Val *const *outer; Val *row, *scale; Access decoded; } Inner;
 
 static void gather_one(Frame *fr, Val *const *idx, void *arg)
 {
@@ -155,10 +156,11 @@ static void gather_one(Frame *fr, Val *const *idx, void *arg)
 		y[axis + d] = in->outer[d];
 	for (int d = axis; d < rank - 1; d++)
 		y[g->nidx + d] = idx[d];
-	Num n = num_load(fr, table_element(fr, g, t), g->o->in[0]->type);
+	Val *q = g->stored ? access_load(fr, &in->decoded, t + 1) : table_element(fr, g, t);
+	Num n = num_load(fr, q, g->o->in[0]->type);
 	const Type *yt = g->o->out[0]->type;
 	if (g->rows) {          /* integer multiplier of the row: (q * m + half) >> up */
-		Val *m = e_op(fr, O_load, reg_w(fr), 2, val_data(fr->l->m, g->rows), in->row);
+		Val *m = e_op(fr, O_load, reg_w(fr), 2, val_data(fr->l->m, g->rows), in->scale);
 		Val *p = e_op(fr, O_mulwl, reg_l(fr), 2, n.v, m);
 		p = e_op(fr, O_addl, reg_l(fr), 2, p, e_l(fr, (int64_t)1 << (g->up - 1)));
 		n.v = e_op(fr, O_sarl, reg_l(fr), 2, p, e_w(fr, g->up));
@@ -174,7 +176,13 @@ static Val *gather_index(Frame *fr, Gather *g, Val *const *idx)
 	Val *bad, *i = access_load(fr, &g->index, idx);
 	if (i->type->elem == E_i64)
 		i = e_op(fr, O_truncw, reg_w(fr), 1, i);
-	Inner in = {g, idx, clamp_index(fr, i, e_dim(fr, t->dim[g->axis]), &bad)};
+	Inner in = {g, idx, clamp_index(fr, i, e_dim(fr, t->dim[g->axis]), &bad), 0, {0}};
+	in.scale = in.row;
+	if (g->stored) {
+		Val *row;
+		in.scale = stored_row(fr, g->stored, in.row, &row);
+		in.decoded = access_whole(fr, row, type_tensor(fr->l->m, E_i8, 1, &t->dim[1]));
+	}
 	int32_t rest[MAX_RANK];
 	for (int d = 0, k = 0; d < t->rank; d++)
 		if (d != g->axis)
@@ -199,11 +207,14 @@ static Val *gather_nest(Frame *fr, Gather *g, int d, Val **idx, Val *status)
 }
 
 /* Row scales become multipliers to the result's one scale, of at most 31 bits. */
-static Data *row_multipliers(Frame *fr, const Type *table, const Type *y, int *up)
+static Data *row_multipliers(Frame *fr, const Gather *g, const Type *table, const Type *y, int *up)
 {
 	const Data *rows = table->quant->rows;
-	const float *scale = rows->bytes;
-	int32_t M = table->dim[0];
+	const Stored *form = g->stored ? g->stored->form : 0;
+	int32_t M = form && form->nscale ? form->nscale : table->dim[0];
+	float *scale = NEWN(fr->l->m->arena, float, M);
+	for (int32_t i = 0; i < M; i++)
+		scale[i] = ((const float *)rows->bytes)[form && form->nscale ? form->scale_row[i] : i];
 	double most = 0;
 	for (int32_t i = 0; i < M; i++)
 		most = fmax(most, scale[i] / (double)y->quant->scale);
@@ -229,9 +240,12 @@ static void lower_gather(Frame *fr, Op *o)
 			e_fail(fr, o, "a table with row scales must be gathered along axis 0");
 			return;
 		}
-		g.rows = row_multipliers(fr, t, o->out[0]->type, &g.up);
 	}
-	if (o->in[0]->data && t->quant && t->rank == 2 && bits < 8) {
+	if (o->in[0]->data && t->quant && fr->l->opt->storage)
+		g.stored = stored_weights(fr, o->in[0]->data);
+	if (t->quant && t->quant->rows)
+		g.rows = row_multipliers(fr, &g, t, o->out[0]->type, &g.up);
+	if (o->in[0]->data && t->quant && t->rank == 2 && bits < 8 && !g.stored) {
 		Data *p = pack_bits(fr->l, o->in[0]->data, bits);
 		Sym sym[] = {{"M", sym_int(fr->l, t->dim[0])}, {"ROW", sym_int(fr->l, p->type->dim[1])},
 		             {"BITS", sym_int(fr->l, bits)}, {"UP", sym_int(fr->l, 32 - bits)}};

@@ -7,6 +7,15 @@
 
 enum { MAX_ARGS = 256 };
 
+/* Where fr's function finds expanded weights, once something in it uses them. */
+static Val *place_of(const Frame *fr, const StoredWeights *w)
+{
+	for (const Place *p = fr->place; p; p = p->next)
+		if (p->stored == w)
+			return p->ref;
+	return 0;
+}
+
 /* References for the states that @f keeps in the caller: new parameters of the caller. */
 static int callee_places(Frame *fr, const struct Lowered *callee, int skip, Val **arg)
 {
@@ -18,6 +27,10 @@ static int callee_places(Frame *fr, const struct Lowered *callee, int skip, Val 
 	for (Place *p = callee->place; p; p = p->next) {
 		if (skip-- > 0)
 			continue;
+		if (p->stored && (arg[n] = place_of(fr, p->stored))) {
+			n++;
+			continue;
+		}
 		Place *q = NEW(m->arena, Place);
 		*q = *p;
 		q->next = 0;
@@ -31,7 +44,7 @@ static int callee_places(Frame *fr, const struct Lowered *callee, int skip, Val 
 		}
 		*end = q;
 		end = &q->next;
-		arg[n++] = func_param(m, fr->f, ident(m->arena, q->name), ref_type(m, q->type));
+		q->ref = arg[n++] = func_param(m, fr->f, ident(m->arena, q->name), ref_type(m, q->type));
 	}
 	return n;
 }
