@@ -26,6 +26,8 @@ typedef struct {
 	double rtol, atol;
 	bool open_time;
 	const char *store, *points, *svg, *csv;         /* explore */
+	bool sensitivity;
+	const char *budget;
 	int64_t jobs;
 } Command;
 

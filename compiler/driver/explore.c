@@ -2,6 +2,7 @@
  *
  * A point is a text of options; its score is what `gatefold eval` with these options would say. */
 #include "driver/explore.h"
+#include "driver/sensitivity.h"
 #include "util/file.h"
 #include "util/mem.h"
 
@@ -180,6 +181,11 @@ static void explore_free(Explore *e)
 
 int command_explore(const Command *c, Diag *d)
 {
+	if (c->sensitivity || c->budget) {
+		if (!c->opt.calib)
+			diag_error(d, "say what to calibrate on: --calib FILE.npz");
+		return diag_errors(d) ? EXIT_REFUSED : c->budget ? command_budget(c, d) : command_sensitivity(c, d);
+	}
 	if (!usable(c, d) || !leaves_points_alone(&c->opt, d))
 		return EXIT_REFUSED;
 	Explore e = {.c = c, .study = study_of(c, d)};

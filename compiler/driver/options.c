@@ -1,6 +1,7 @@
 /* options.c: from argv to a Command, by the rows of options.def. */
 #include "driver/driver.h"
 #include "driver/option.h"
+#include "driver/sensitivity.h"
 #include "util/mem.h"
 
 #include <ctype.h>
@@ -215,6 +216,14 @@ static bool set_limit(Command *c, void *field, const char *text)
 {
 	(void)c;
 	return whole_number(text, 1, INT64_MAX, field);
+}
+
+static bool set_budget(Command *c, void *field, const char *text)
+{
+	(void)c;
+	int64_t bytes, ram;
+	*(const char **)field = text;
+	return budget_parse(text, &bytes, &ram);
 }
 
 static bool set_jobs(Command *c, void *field, const char *text)
