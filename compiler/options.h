@@ -7,6 +7,10 @@
 
 typedef struct { const char *pattern; int bits; } BitsRule;     /* shell pattern on a tensor's name */
 
+/* Where few bits saturate (passes/histogram.h). */
+typedef enum { RANGE_DEFAULT, RANGE_MINMAX, RANGE_PERCENTILE, RANGE_MSE, RANGE_KL } RangeKind;
+typedef struct { const char *pattern; RangeKind kind; } RangeRule;
+
 typedef struct Options {
 	/* import */
 	const char **dim_name;          /* --dim NAME=N */
@@ -23,6 +27,9 @@ typedef struct Options {
 	int weights, activations, state, gates;         /* bits; 0: the default (8, 8, 16, 16) */
 	BitsRule *rule;                 /* --weights 'NAME=4' and so on, the last match wins */
 	int nrule;
+	RangeKind ranges;               /* --ranges */
+	RangeRule *range_rule;          /* --ranges NAME=mse, the last match wins */
+	int nrange_rule;
 	int effort;                     /* --effort: 0 nearest rounding, 1 error feedback below 8 bits, 2 at every width */
 	bool real_scales;               /* --scales real */
 	bool per_row;                   /* --granularity row */

@@ -38,7 +38,7 @@ static void rewrite(Module *m, Func *f, Op *o)
 	}
 	if (y->ranged) {
 		v->ranged = true;
-		v->lo = y->lo, v->hi = y->hi;
+		v->lo = y->lo, v->hi = y->hi, v->clip = y->clip;
 	}
 	val_replace(f, y, v);
 	op_remove(&f->body, o);

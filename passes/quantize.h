@@ -53,6 +53,7 @@ typedef struct Node {           /* a value of a function, or a result a function
 	bool ranged, reported;
 	bool cell_state, free_state;    /* holds a state; one that no linear reads (c) */
 	bool seen;              /* the range was observed, not guaranteed */
+	double clip;            /* magnitude where copies for linears saturate; 0: the range */
 	double lo, hi, bound;   /* bound: of the magnitude, from the operands' ranges; 0: none */
 	const Quant *narrow;    /* its copy for the inputs of linears, where the class is wider */
 } Node;
@@ -108,6 +109,8 @@ double class_most(const Quantizer *q, int n, int bits);         /* the one its t
 const Quant *class_quant(Quantizer *q, int n);
 const Quant *narrow_quant(Quantizer *q, int n); /* as an operand of linear or matmul */
 const Quant *value_quant(Quantizer *q, Func *f, const Val *v);  /* 0: not a value of this pass */
+void bits_choose(Quantizer *q);                 /* types_choose begins with it */
+int narrow_bits(const Quantizer *q, int n);     /* of n as an operand of linear */
 int width(int asked, int otherwise);            /* an option's bits, or its default */
 const char *name_with_bits(Quantizer *q, const char *name, int bits);   /* h, 8: h8; h1, 8: h1_8 */
 enum { DEFAULT_BITS = 8, WIDE_BITS = 16, DEEP_BITS = 32 };

@@ -142,7 +142,7 @@ static void whole_port(Node *c)
 	c->bits = c->bits < DEFAULT_BITS ? DEFAULT_BITS : WIDE_BITS;
 }
 
-static void choose_bits(Quantizer *q)
+void bits_choose(Quantizer *q)
 {
 	rules(q);
 	for (int n = 0; n < q->n; n++)
@@ -154,6 +154,13 @@ static void choose_bits(Quantizer *q)
 	for (int n = 0; n < q->n; n++)
 		if (q->node[n].class_up == n && !q->node[n].bits)
 			q->node[n].bits = width(q->opt->activations, DEFAULT_BITS);
+}
+
+int narrow_bits(const Quantizer *q, int n)
+{
+	const Node *c = &q->node[class_of(q, n)];
+	int bits = width(c->narrow_bits, width(q->opt->activations, DEFAULT_BITS));
+	return (c->ruled && !c->narrow_bits) || c->bits < bits ? c->bits : bits;
 }
 
 /* ---- scales ------------------------------------------------------------------------------------------ */
@@ -188,9 +195,25 @@ double class_most(const Quantizer *q, int n, int bits)
 	return g->bound >= most && g->bound <= BOUND_COST * most ? g->bound : most * WIDE_MARGIN;
 }
 
+/* Nothing but linears reads the class, in the bits that `clip` was chosen for. */
+static bool takes_clip(const Quantizer *q, int n, int bits)
+{
+	const Node *c = &q->node[class_of(q, n)];
+	return q->node[group_of(q, n)].clip > 0 && bits <= narrow_bits(q, n) && !c->n_arith && !c->n_squash &&
+	       !c->n_softmax && !c->n_other && !c->n_addend;
+}
+
+static float clip_scale(const Quantizer *q, int n, int bits)
+{
+	double clip = q->node[group_of(q, n)].clip;
+	return q->opt->real_scales ? (float)(clip / (ldexp(1, bits - 1) - 1)) : ldexpf(1, fit_exponent(clip, bits, false));
+}
+
 static float class_scale(Quantizer *q, int n, int bits)
 {
 	const Node *c = &q->node[class_of(q, n)];
+	if (takes_clip(q, n, bits))
+		return clip_scale(q, n, bits);
 	double most = class_most(q, n, bits);
 	if (only_squashed(c)) {         /* 2^-13 at 16 bits: a step moves the result by less than 2^-15 */
 		bool ranged = q->node[group_of(q, n)].ranged;
@@ -232,7 +255,7 @@ static const Quant *table_quant(Quantizer *q, const Node *c)
 	if (!c->table || c->odd_def || c->state || c->port_in || c->ruled)
 		return 0;
 	const Quant *k = data_weights(q, c->table, true)->type->quant;
-	return k->rows || k->book ? 0 : k;
+	return k->rows || k->book || k->elem > c->bits ? 0 : k;
 }
 
 static void choose_class(Quantizer *q, int n)
@@ -256,11 +279,11 @@ const Quant *class_quant(Quantizer *q, int n)
 const Quant *narrow_quant(Quantizer *q, int n)
 {
 	Node *c = &q->node[class_of(q, n)], *g = &q->node[group_of(q, n)];
-	int bits = width(c->narrow_bits, width(q->opt->activations, DEFAULT_BITS));
-	if ((c->ruled && !c->narrow_bits) || c->bits <= bits || (c->table && c->quant == c->table->type->quant))
+	int bits = narrow_bits(q, n);
+	if (c->bits <= bits || (c->table && c->quant == c->table->type->quant && c->quant->elem <= bits))
 		return c->quant;
 	if (!g->narrow) {
-		float s = ldexpf(1, fit_exponent(group_most(q, n), bits, false));
+		float s = g->clip > 0 ? clip_scale(q, n, bits) : ldexpf(1, fit_exponent(group_most(q, n), bits, false));
 		g->narrow = shared(q, n, bits, s, name_with_bits(q, c->name, bits));
 	}
 	return g->narrow;
@@ -294,7 +317,7 @@ static void choose_concats(Quantizer *q)
 
 void types_choose(Quantizer *q)
 {
-	choose_bits(q);
+	bits_choose(q);
 	for (int rank = 4; rank >= 0; rank--)   /* best names first: a group's types are named by the first */
 		for (int n = 0; n < q->n; n++)
 			if (q->node[n].class_up == n && q->node[n].rank == rank && q->node[n].func)

@@ -51,6 +51,7 @@ static Val *copy_out(Builder *b, Op *to, const Val *v, const char *prefix, const
 	c->ranged = v->ranged;
 	c->lo = v->lo;
 	c->hi = v->hi;
+	c->clip = v->clip;
 	return c;
 }
 

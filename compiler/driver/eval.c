@@ -66,20 +66,22 @@ static bool may_cut(Runner *r, Dataset *s, int out, Diag *d)
 	return same;
 }
 
-static void progress(const char *what, int64_t done, int64_t all, double *told)
+static void progress(const char *what, int64_t done, int64_t all, double start, double *told)
 {
 	if (!isatty(STDERR_FILENO) || seconds() - *told < 0.5)
 		return;
 	*told = seconds();
-	fprintf(stderr, "\r%s: %lld of %lld steps (%d %%)   ", what, (long long)done, (long long)all,
-	        (int)(100.0 * (double)done / (double)all));
+	fprintf(stderr, "\r%s: %lld of %lld steps (%d %%), %.0f s left   ", what, (long long)done, (long long)all,
+	        (int)(100.0 * (double)done / (double)all), (*told - start) * (double)(all - done) / (double)done);
 }
 
 static bool score(const Command *c, Runner *r, Dataset *s, int out, const char *what, Result *res, Diag *d)
 {
 	double start = seconds(), told = start;
 	Sample sample;
-	int64_t done = 0;
+	int64_t done = 0, all = dataset_steps(s);
+	if (c->limit && dataset_sequences(s) == 1 && c->limit < all)
+		all = c->limit;
 	dataset_chunk(s, 0);
 	if (dataset_sequences(s) == 1 && dataset_steps(s) > CHUNK)
 		dataset_chunk(s, may_cut(r, s, out, d) ? CHUNK : 0);
@@ -88,7 +90,8 @@ static bool score(const Command *c, Runner *r, Dataset *s, int out, const char *
 			return false;
 		if (sample.nlabel && !metric_add(&res->metric, runner_output(r, out), sample.label, sample.nlabel, d))
 			return false;
-		progress(what, done += sample.steps, dataset_steps(s), &told);
+		done += sample.steps;
+		progress(what, done, all, start, &told);
 		if (c->limit && res->metric.n >= c->limit)
 			break;
 	}
@@ -119,6 +122,55 @@ bool eval_one(const Command *c, const Module *m, bool integer, Result *res, Diag
 	good = good && score(c, r, s, out, integer ? "fixed" : "float", res, d);
 	dataset_close(s);
 	runner_close(r);
+	return good;
+}
+
+/* Both models on the same samples, in step.  Seconds are of both. */
+static bool compare(const Command *c, Runner *flt, Runner *fixed, Dataset *s, int out, Result *res, Diag *d)
+{
+	double start = seconds(), told = start;
+	Sample sample;
+	int64_t done = 0;
+	bool one = dataset_sequences(s) == 1;
+	dataset_chunk(s, 0);
+	if (one && dataset_steps(s) > CHUNK)
+		dataset_chunk(s, may_cut(flt, s, out, d) ? CHUNK : 0);
+	while (dataset_next(s, &sample) && !(c->limit && res->metric.n >= c->limit)) {
+		if (!runner_run(flt, &sample, d) || !runner_run(fixed, &sample, d) ||
+		    !metric_compare(&res->metric, runner_output(flt, out), runner_output(fixed, out), d))
+			return false;
+		res->metric.n += one ? sample.steps : sample.last;
+		done += sample.steps;
+		progress("comparing", done, dataset_steps(s), start, &told);
+	}
+	if (told != start)
+		fputs("\r\033[K", stderr);
+	res->samples = res->metric.n;
+	res->seconds = seconds() - start;
+	return true;
+}
+
+static bool eval_snr(const Command *c, const Module *m, Result *flt, Result *fixed, Diag *d)
+{
+	Options opt = c->opt;
+	int out = scored_output(c, m, d);
+	if (module_is_quantized(m) || !opt.integer)
+		diag_error(d, "--metric snr compares the float model with its fixed-point form: give a float model, and --calib");
+	if (out < 0 || diag_errors(d))
+		return false;
+	Runner *b = runner_open(m, &opt, d);
+	opt.integer = false;
+	Runner *a = b ? runner_open(m, &opt, d) : 0;
+	Dataset *s = a ? dataset_open(c->data, m, &opt, 0, d) : 0;
+	fixed->metric.kind = SNR;
+	bool good = s && compare(c, a, b, s, out, fixed, d);
+	if (good) {
+		flt->bytes = portable_bytes(runner_module(a));
+		fixed->bytes = portable_bytes(runner_module(b));
+	}
+	dataset_close(s);
+	runner_close(a);
+	runner_close(b);
 	return good;
 }
 
@@ -166,8 +218,12 @@ int command_eval(const Command *c, Diag *d)
 		return EXIT_REFUSED;
 	Result flt = {0}, fixed = {0};
 	bool is_fixed = module_is_quantized(m);
-	bool has_float = !is_fixed, has_fixed = is_fixed || c->opt.integer;
-	bool good = (!has_float || eval_one(c, m, false, &flt, d)) && (!has_fixed || eval_one(c, m, true, &fixed, d));
+	bool snr = metric_kind(c->metric) == SNR;
+	bool has_float = !is_fixed && !snr, has_fixed = is_fixed || c->opt.integer || snr, good;
+	if (snr)
+		good = eval_snr(c, m, &flt, &fixed, d);
+	else
+		good = (!has_float || eval_one(c, m, false, &flt, d)) && (!has_fixed || eval_one(c, m, true, &fixed, d));
 	if (good)
 		(c->opt.json ? print_json : print_text)(c, m, &flt, &fixed, has_float, has_fixed);
 	module_free(m);

@@ -1,4 +1,4 @@
-/* metric.c: accuracy, cross-entropy, perplexity. */
+/* metric.c: accuracy, cross-entropy, perplexity, signal to noise. */
 #include "driver/metric.h"
 
 #include <math.h>
@@ -8,7 +8,8 @@ static const double least_probability = 1e-30;
 
 MetricKind metric_kind(const char *name)
 {
-	return !strcmp(name, "perplexity") ? PERPLEXITY : !strcmp(name, "cross-entropy") ? CROSS_ENTROPY : ACCURACY;
+	return !strcmp(name, "perplexity") ? PERPLEXITY : !strcmp(name, "cross-entropy") ? CROSS_ENTROPY
+	       : !strcmp(name, "snr") ? SNR : ACCURACY;
 }
 
 bool gives_probabilities(const Module *m, int i)
@@ -74,8 +75,25 @@ bool metric_add(Metric *s, const Tensor *t, const int64_t *label, int nlabel, Di
 	return true;
 }
 
+bool metric_compare(Metric *s, const Tensor *flt, const Tensor *fixed, Diag *d)
+{
+	if (flt->type != H_F32 || fixed->type != H_F32 || flt->count != fixed->count) {
+		diag_error(d, "--metric snr: output '%s' has no real numbers to compare; --port picks another output",
+		           flt->name);
+		return false;
+	}
+	const float *a = flt->bytes, *b = fixed->bytes;
+	for (int64_t i = 0; i < flt->count; i++) {
+		s->sum += (double)a[i] * a[i];
+		s->noise += ((double)a[i] - b[i]) * ((double)a[i] - b[i]);
+	}
+	return true;
+}
+
 double metric_value(const Metric *s)
 {
+	if (s->kind == SNR)
+		return 10 * log10(s->sum / s->noise);
 	double mean = s->n ? s->sum / (double)s->n : NAN;
 	return s->kind == PERPLEXITY ? exp(mean) : mean;
 }

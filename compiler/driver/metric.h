@@ -6,13 +6,14 @@
 #include "util/diag.h"
 #include "util/tensor.h"
 
-typedef enum { ACCURACY, PERPLEXITY, CROSS_ENTROPY } MetricKind;
+typedef enum { ACCURACY, PERPLEXITY, CROSS_ENTROPY, SNR } MetricKind;
 
 typedef struct {
 	MetricKind kind;
 	bool probabilities;     /* the output went through a softmax or sigmoid; else logits */
-	double sum;             /* right answers, or cross-entropy in nats */
-	int64_t n;              /* labels */
+	double sum;             /* right answers, or cross-entropy in nats; snr: squares of the float model's numbers */
+	double noise;           /* snr: squares of the differences */
+	int64_t n;              /* labels; snr: samples, or steps of one sequence */
 } Metric;
 
 MetricKind metric_kind(const char *name);
@@ -21,6 +22,9 @@ bool gives_probabilities(const Module *m, int i);
 /* Score t against labels: the last axis are the classes, what is before them must be as many as the labels.  As
  * many elements as labels: each decides between label 0 and 1.  false with the fault in d. */
 bool metric_add(Metric *s, const Tensor *t, const int64_t *label, int nlabel, Diag *d);
+/* Signal to quantization noise: the numbers of the float model, and what became of them.  Both f32 and of one size. */
+bool metric_compare(Metric *s, const Tensor *flt, const Tensor *fixed, Diag *d);
+/* snr: dB; no noise at all is infinite. */
 double metric_value(const Metric *s);
 
 #endif

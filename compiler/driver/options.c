@@ -132,6 +132,27 @@ static bool set_wide_bits(Command *c, void *field, const char *text)
 	return good;
 }
 
+static bool set_ranges(Command *c, void *field, const char *text)
+{
+	static const char *const names[] = {"", "minmax", "percentile", "mse", "kl"};
+	const char *name = text;
+	char *pattern = before_equals(text, &name);
+	Options *o = &c->opt;
+	for (int i = RANGE_MINMAX; i <= RANGE_KL; i++) {
+		if (strcmp(name, names[i]))
+			continue;
+		if (pattern) {
+			o->range_rule = mem_grow(o->range_rule, sizeof *o->range_rule * (size_t)(o->nrange_rule + 1));
+			o->range_rule[o->nrange_rule++] = (RangeRule){pattern, (RangeKind)i};
+		} else {
+			*(RangeKind *)field = (RangeKind)i;
+		}
+		return true;
+	}
+	free(pattern);
+	return false;
+}
+
 static bool set_name(Command *c, void *field, const char *text)
 {
 	(void)c;
@@ -207,9 +228,9 @@ static bool set_exec(Command *c, void *field, const char *text)
 
 static bool set_metric(Command *c, void *field, const char *text)
 {
-	(void)c;
 	*(const char **)field = text;
-	return !strcmp(text, "accuracy") || !strcmp(text, "perplexity") || !strcmp(text, "cross-entropy");
+	return !strcmp(text, "accuracy") || !strcmp(text, "perplexity") || !strcmp(text, "cross-entropy") ||
+	       (c->is == EVAL && !strcmp(text, "snr"));
 }
 
 static bool set_limit(Command *c, void *field, const char *text)
@@ -408,7 +429,9 @@ void command_free(Command *c)
 		free((char *)c->opt.state_in[i]);
 	for (int i = 0; i < c->opt.nrule; i++)
 		free((char *)c->opt.rule[i].pattern);
+	for (int i = 0; i < c->opt.nrange_rule; i++)
+		free((char *)c->opt.range_rule[i].pattern);
 	free(c->opt.set_name), free(c->opt.set_value), free(c->opt.dim_name), free(c->opt.dim_value);
 	free(c->opt.state_in), free(c->opt.state_out);
-	free(c->opt.rule), free(c->arg);
+	free(c->opt.rule), free(c->opt.range_rule), free(c->arg);
 }

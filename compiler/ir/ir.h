@@ -72,6 +72,7 @@ struct Val {
 	Op *def;                /* 0: parameter, state, block argument, literal, data */
 	bool ranged;            /* lo and hi hold what calibration saw */
 	float lo, hi;
+	float clip;             /* > 0: magnitude where narrow copies for linears saturate; 0: at lo and hi */
 	uint32_t id;            /* dense in its function: index into side tables; ~0u for literals, data */
 };
 

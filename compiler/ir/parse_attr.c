@@ -64,6 +64,8 @@ void parse_ranges(Parser *p, Val **v, int n)
 		expect_punct(p, ',');
 		v[i]->hi = token_float(p, p->t);
 		p->t++;
+		if (accept_word(p, "clip"))
+			v[i]->clip = token_float(p, p->t++);
 	}
 	expect_punct(p, ']');
 }

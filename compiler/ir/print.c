@@ -78,6 +78,10 @@ static void put_bounds(FILE *f, const Val *v)
 	put_float(f, v->lo);
 	fputs(", ", f);
 	put_float(f, v->hi);
+	if (v->clip > 0) {
+		fputs(" clip ", f);
+		put_float(f, v->clip);
+	}
 }
 
 /* range=[lo, hi, none, ...] of values defined together; nothing when no one has a range. */

@@ -1,0 +1,132 @@
+/* histogram.c: numbers counted, and where few bits should saturate. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <cmocka.h>
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "passes/histogram.h"
+
+enum { N = 20000 };
+
+static uint64_t rng = 1;
+
+static double uniform(void)
+{
+	rng = rng * 6364136223846793005u + 1442695040888963407u;
+	return (double)(rng >> 40) / (1 << 24) - 0.5;
+}
+
+/* Near enough to a normal distribution of deviation 1. */
+static float bell(void)
+{
+	double sum = 0;
+	for (int i = 0; i < 12; i++)
+		sum += uniform();
+	return (float)sum;
+}
+
+static double squared_error(const float *x, int n, double clip, int bits)
+{
+	double q = ldexp(1, bits - 1) - 1, s = clip / q, sum = 0;
+	for (int i = 0; i < n; i++) {
+		double y = floor(x[i] / s + 0.5);
+		y = fmin(fmax(y, -q - 1), q) * s - x[i];
+		sum += y * y;
+	}
+	return sum;
+}
+
+static Histogram *seen(const float *x, int n)
+{
+	Histogram *h = calloc(1, sizeof *h);
+	for (int i = 0; i < n; i++)
+		histogram_add(h, x[i]);
+	return h;
+}
+
+/* The clip's true squared error is within 2 % of the best of many. */
+static void mse_is_least(void **state)
+{
+	(void)state;
+	float *x = malloc(N * sizeof *x);
+	for (int i = 0; i < N; i++)
+		x[i] = 0.1f * bell();
+	Histogram *h = seen(x, N);
+	for (int bits = 2; bits <= 8; bits++) {
+		double clip = histogram_clip(h, RANGE_MSE, bits, false), least = INFINITY;
+		for (int k = 1; k <= 300; k++)
+			least = fmin(least, squared_error(x, N, h->most * k / 300, bits));
+		assert_true(clip <= h->most);
+		assert_true(squared_error(x, N, clip, bits) < 1.02 * least);
+	}
+	double q = 7, clip = histogram_clip(h, RANGE_MSE, 4, true);
+	int e;
+	assert_true(clip == h->most || frexp(clip / q, &e) == 0.5);
+	free(x), free(h);
+}
+
+/* However numbers come, the counts are the same, and none is lost as the range grows. */
+static void order_does_not_matter(void **state)
+{
+	(void)state;
+	static const float up[] = {0, 1e-20f, -3e-6f, 0.125f, -0.7f, 0.7f, 1, 900, -1e9f};
+	enum { n = sizeof up / sizeof *up };
+	float down[n];
+	for (int i = 0; i < n; i++)
+		down[i] = up[n - 1 - i];
+	Histogram *a = seen(up, n), *b = seen(down, n);
+	assert_memory_equal(a, b, sizeof *a);
+	double sum = 0;
+	for (int i = 0; i < HISTOGRAM_BINS; i++)
+		sum += a->below[i] + a->above[i];
+	assert_true(sum == n && a->n == n && a->most == 1e9f);
+	histogram_add(a, NAN);
+	histogram_add(a, INFINITY);
+	assert_true(a->n == n);
+	free(a), free(b);
+}
+
+/* One number in 20,000 is far out: a percentile leaves it out.  Of a long tail kl leaves out some. */
+static void outliers(void **state)
+{
+	(void)state;
+	float *x = malloc(N * sizeof *x);
+	for (int i = 0; i < N; i++)
+		x[i] = (float)uniform();
+	x[77] = 40;
+	Histogram *h = seen(x, N);
+	assert_true(histogram_clip(h, RANGE_MINMAX, 4, false) == 40);
+	assert_true(histogram_clip(h, RANGE_PERCENTILE, 4, false) < 0.6);
+	for (int i = 0; i < N; i++)     /* a tail that grows thin: cubes of a bell */
+		x[i] = x[i] == 40 ? 0 : bell(), x[i] *= x[i] * x[i];
+	free(h);
+	h = seen(x, N);
+	double kl = histogram_clip(h, RANGE_KL, 4, false);
+	assert_true(kl > 1 && kl < 0.7 * h->most);
+	free(x), free(h);
+}
+
+static void zeros(void **state)
+{
+	(void)state;
+	static const float x[3] = {0, -0.0f, 0};
+	Histogram *h = seen(x, 3);
+	for (RangeKind k = RANGE_MINMAX; k <= RANGE_KL; k++)
+		assert_true(histogram_clip(h, k, 4, false) == 0);
+	free(h);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(mse_is_least),
+		cmocka_unit_test(order_does_not_matter),
+		cmocka_unit_test(outliers),
+		cmocka_unit_test(zeros),
+	};
+	return cmocka_run_group_tests(tests, 0, 0);
+}
