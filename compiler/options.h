@@ -33,6 +33,8 @@ typedef struct Options {
 	int effort;                     /* --effort: 0 nearest rounding, 1 error feedback below 8 bits, 2 at every width */
 	bool real_scales;               /* --scales real */
 	bool per_row;                   /* --granularity row */
+	double size;                    /* --size: bits per parameter of the whole model; 0: not asked for */
+	bool pow2_scales;               /* --scales pow2 was asked for */
 	int storage;                    /* --storage: a StorageKind (storage/storage.h) */
 	bool decode_once;               /* --decode once */
 	const char *calib;              /* --calib */

@@ -20,7 +20,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PLAIN_BITS = 8, BIAS_ROUNDS = 2 };
+enum { PLAIN_BITS = 8, BIAS_ROUNDS = 2, CLASS_SAMPLES = 1024 };
 
 typedef struct {
 	Module *m, *was;        /* was: as it came, in floats */
@@ -47,6 +47,8 @@ static int wanted_bits(const Data *W, const void *arg)
 {
 	const Options *opt = arg;
 	int bits = bits_of(W, opt);
+	if (opt->size > 0)
+		return bits <= PLAIN_BITS ? bits : 0;
 	return bits > 1 && bits <= PLAIN_BITS && opt->effort > (bits == PLAIN_BITS) ? bits : 0;
 }
 
@@ -58,66 +60,79 @@ static const float *was_bytes(const Feedback *s, const Unit *u, int part)
 }
 
 /* Grids by the plain options: a width for each tensor. */
-static void plain_grids(Feedback *s, Unit *u, Grid *grid)
+static void plain_grids(Feedback *s, Work *w)
 {
 	const Options *opt = s->opt;
+	Unit *u = w->u;
+	w->per_row = opt->per_row;
 	for (int k = 0; k < u->n; k++) {
 		int bits = bits_of(u->data[k], opt), K = u->data[k]->type->dim[1];
 		float *scale = 0;
 		if (!opt->per_row)
 			weights_scales(s->m, u->data[k], (WeightRule){bits, false, opt->real_scales}, &scale);
 		for (int i = 0; i < u->M; i++)
-			grid[i * MAX_PARTS + k] = scale ? (Grid){scale[0], (1 << (bits - 1)) - 1, false} :
-				grid_fit(was_bytes(s, u, k) + (size_t)i * K, 0, K, bits,
+			w->grid[i * MAX_PARTS + k] = scale ? (Grid){scale[0], (1 << (bits - 1)) - 1, false} :
+				grid_fit(was_bytes(s, u, k) + (size_t)i * (size_t)K, 0, K, bits,
 				         opt->real_scales ? STEP_REAL : STEP_POW2, false);
 	}
 }
 
-static void write_back(Feedback *s, Unit *u, const Grid *grid, const float *q, bool per_row)
-{
-	for (int k = 0; k < u->n; k++) {
-		Data *W = u->data[k];
-		int K = W->type->dim[1], rows = per_row ? u->M : 1;
-		Data *g = data_find(s->m, grid_name(s->m, W));
-		if (!g)
-			g = data_new(s->m, grid_name(s->m, W), type_tensor(s->m, E_f32, 1, (const int32_t[]){rows}));
-		for (int i = 0; i < u->M; i++) {
-			float step = grid[i * MAX_PARTS + k].step;
-			((float *)g->bytes)[i < rows ? i : 0] = step;
-			for (int j = 0; j < K; j++)
-				((float *)W->bytes)[(size_t)i * K + j] = q[(size_t)i * u->K + u->at[k] + j] * step;
-		}
-	}
-}
-
-static void round_unit(Feedback *s, int n)
+/* false: there is no metric for it, leave it to quantize. */
+static bool work_open(Feedback *s, int n, Work *w)
 {
 	Unit *u = s->u[n];
-	Metric t;
-	bool centred = bias_is_free(s->m, u);
-	if (!(u->table ? metric_of_readers(&t, u) : metric_of_moments(&t, u->K, &s->mo[n], centred)))
-		return;
 	size_t M = (size_t)u->M, K = (size_t)u->K;
-	double *x = mem_array(M * K, sizeof *x), *lost = mem_array(M, sizeof *lost);
-	float *q = mem_array(M * K, sizeof *q);
-	Grid *grid = mem_array(M * MAX_PARTS, sizeof *grid);
+	*w = (Work){.u = u, .metric = mem_new(sizeof *w->metric)};
+	bool known = s->mo[n].count > 0;
+	if (!(known ? metric_of_moments(w->metric, u->K, &s->mo[n], bias_is_free(s->m, u)) : metric_of_readers(w->metric, u))) {
+		free(w->metric);
+		*w = (Work){0};
+		return false;
+	}
+	w->x = mem_array(M * K, sizeof *w->x);
+	w->q = mem_array(M * K, sizeof *w->q);
+	w->grid = mem_array(M * MAX_PARTS, sizeof *w->grid);
 	for (int k = 0; k < u->n; k++) {
 		size_t Kk = (size_t)u->data[k]->type->dim[1];
 		for (size_t i = 0; i < M; i++)
 			for (size_t j = 0; j < Kk; j++)
-				x[i * K + (size_t)u->at[k] + j] = was_bytes(s, u, k)[i * Kk + j];
+				w->x[i * K + (size_t)u->at[k] + j] = was_bytes(s, u, k)[i * Kk + j];
 	}
-	plain_grids(s, u, grid);
-	for (size_t i = 0; i < M; i++) {
-		round_row(&t, u, x + i * K, grid + i * MAX_PARTS, q + i * K);
+	return true;
+}
+
+static void work_close(Work *w)
+{
+	if (w->metric)
+		metric_free(w->metric);
+	free(w->metric), free(w->x), free(w->q), free(w->grid), free(w->need);
+}
+
+/* The mean of what rounding took from each result. */
+static void cancel_mean(Feedback *s, const Work *w)
+{
+	Unit *u = w->u;
+	double *lost = mem_array((size_t)u->M, sizeof *lost);
+	for (int i = 0; i < u->M; i++)
 		for (int k = 0, j = 0; k < u->n; k++)
-			for (; j < (k + 1 < u->n ? u->at[k + 1] : u->K); j++)
-				lost[i] += (x[i * K + (size_t)j] - q[i * K + (size_t)j] * grid[i * MAX_PARTS + (size_t)k].step) * t.mean[j];
-	}
-	write_back(s, u, grid, q, s->opt->per_row);
+			for (; j < (k + 1 < u->n ? u->at[k + 1] : u->K); j++) {
+				size_t at = (size_t)i * (size_t)u->K + (size_t)j;
+				lost[i] += (w->x[at] - w->q[at] * (double)w->grid[i * MAX_PARTS + k].step) * w->metric->mean[j];
+			}
 	bias_add(s->m, u, lost);
-	free(x), free(lost), free(q), free(grid);
-	metric_free(&t);
+	free(lost);
+}
+
+static void round_unit(Feedback *s, int n)
+{
+	Work w;
+	if (!work_open(s, n, &w))
+		return;
+	plain_grids(s, &w);
+	work_round(&w);
+	work_store(s->m, &w);
+	cancel_mean(s, &w);
+	work_close(&w);
 }
 
 /* ---- all of them ----------------------------------------------------------------------------------------------------- */
@@ -157,6 +172,27 @@ static bool round_quickly(Feedback *s)
 	return true;
 }
 
+static bool round_compactly(Feedback *s)
+{
+	MomentsWanted wanted = {.steps = calibration_steps(s->m, s->opt), .samples = CLASS_SAMPLES};
+	if (s->opt->calib && (!collect(s, 0, s->n - 1, wanted) || !moments_count_rows(s->m, s->opt, s->u, s->n, s->mo, s->d)))
+		return false;
+	Work *w = mem_array((size_t)s->n, sizeof *w);
+	bool good = true;
+	for (int i = 0; i < s->n; i++)
+		good &= work_open(s, i, &w[i]);
+	good = good && compact_choose(s->m, s->opt, w, s->mo, s->n, s->d);
+	for (int i = 0; i < s->n; i++) {
+		if (good) {
+			work_store(s->m, &w[i]);
+			cancel_mean(s, &w[i]);
+		}
+		work_close(&w[i]);
+	}
+	free(w);
+	return good;
+}
+
 static bool correct_biases(Feedback *s)
 {
 	for (int round = 0; round < BIAS_ROUNDS; round++) {
@@ -188,7 +224,7 @@ static bool round_in_order(Feedback *s)
 
 bool pass_feedback(Module *m, const Options *opt, Diag *d)
 {
-	if (!opt->integer || !opt->effort || !opt->calib || m->level != L_TENSOR || module_is_quantized(m))
+	if (!opt->integer || (!(opt->size > 0) && (!opt->effort || !opt->calib)) || m->level != L_TENSOR || module_is_quantized(m))
 		return true;
 	Feedback s = {.m = m, .opt = opt, .d = d};
 	Unit *list = units_find(m, wanted_bits, opt);
@@ -202,7 +238,7 @@ bool pass_feedback(Module *m, const Options *opt, Diag *d)
 	for (Unit *u = list; u; u = u->next)
 		s.u[s.n++] = u;
 	s.was = module_clone(m);
-	bool good = opt->effort > 1 ? round_in_order(&s) : round_quickly(&s);
+	bool good = opt->size > 0 ? round_compactly(&s) : opt->effort > 1 ? round_in_order(&s) : round_quickly(&s);
 	for (int i = 0; i < s.n; i++)
 		moments_free(&s.mo[i]);
 	free(s.u), free(s.mo);

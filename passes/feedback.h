@@ -6,8 +6,16 @@
 #include "passes/moments.h"
 #include "passes/units.h"
 
-/* The grids of a unit's rows: row i of part k has grid[i * MAX_PARTS + k]. */
-typedef struct Grids { Grid *grid; bool per_row; } Grids;
+/* One unit on its way. */
+typedef struct Work {
+	Unit *u;
+	struct Metric *metric;
+	double *x;              /* [M,K] real weights, parts side by side */
+	Grid *grid;             /* [M * MAX_PARTS] of row i, part k: [i * MAX_PARTS + k] */
+	float *q;               /* [M,K] integers */
+	double gain, *need;     /* compact: log2 of the precision it wants beside others, and [M] each row beside its others */
+	bool per_row;           /* rows have steps of their own */
+} Work;
 
 /* ---- round.c ------------------------------------------------------------------------------------------------- */
 
@@ -29,5 +37,12 @@ double round_row(const Metric *t, const Unit *u, const double *x, const Grid *gr
 
 bool bias_is_free(Module *m, const Unit *u);            /* is there a bias, or a place for one? */
 void bias_add(Module *m, const Unit *u, const double *what);    /* what[M] */
+
+/* ---- compact.c ------------------------------------------------------------------------------------------------ */
+
+/* Grids for rows or entropy coding, for all units at once: as fine as opt->size allows, or of the widths asked for. */
+bool compact_choose(Module *m, const Options *opt, Work *w, const Moments *mo, int n, Diag *d);
+void work_round(Work *w);               /* x -> q on its grid */
+void work_store(Module *m, const Work *w);      /* q into the module's data, with grids beside them */
 
 #endif

@@ -5,6 +5,7 @@
  * rows of an upper U with U'U = the inverse of H). */
 #include "passes/feedback.h"
 
+#include "passes/formats.h"
 #include "passes/linalg.h"
 #include "util/mem.h"
 
@@ -115,4 +116,31 @@ double round_row(const Metric *t, const Unit *u, const double *x, const Grid *gr
 	}
 	free(left);
 	return lost;
+}
+
+/* ---- a unit ------------------------------------------------------------------------------------------------------------ */
+
+void work_round(Work *w)
+{
+	size_t K = (size_t)w->u->K;
+	for (int i = 0; i < w->u->M; i++)
+		round_row(w->metric, w->u, w->x + (size_t)i * K, w->grid + (size_t)i * MAX_PARTS, w->q + (size_t)i * K);
+}
+
+void work_store(Module *m, const Work *w)
+{
+	const Unit *u = w->u;
+	for (int k = 0; k < u->n; k++) {
+		Data *W = u->data[k];
+		int K = W->type->dim[1], rows = w->per_row ? u->M : 1;
+		Data *g = data_find(m, grid_name(m, W));
+		if (!g)
+			g = data_new(m, grid_name(m, W), type_tensor(m, E_f32, 1, (const int32_t[]){rows}));
+		for (int i = 0; i < u->M; i++) {
+			float step = w->grid[(size_t)i * MAX_PARTS + k].step;
+			((float *)g->bytes)[i < rows ? i : 0] = step;
+			for (int j = 0; j < K; j++)
+				((float *)W->bytes)[(size_t)i * K + j] = w->q[(size_t)i * u->K + u->at[k] + j] * step;
+		}
+	}
 }

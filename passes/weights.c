@@ -156,10 +156,10 @@ const char *grid_name(Module *m, const Data *d) { return arena_printf(m->arena, 
 int weights_scales(Module *m, const Data *d, WeightRule rule, float **scale)
 {
 	size_t n = d->size / sizeof(float);
-	bool by_row = rule.rows && d->type->rank >= 2 && n;
+	const Data *grid = data_find(m, grid_name(m, d));
+	bool by_row = (grid ? grid->size > sizeof(float) : rule.rows) && d->type->rank >= 2 && n;
 	size_t rows = by_row ? (size_t)d->type->dim[0] : 1;
 	*scale = NEWN(m->arena, float, rows);
-	const Data *grid = data_find(m, grid_name(m, d));
 	if (grid && grid->size == rows * sizeof(float))
 		memcpy(*scale, grid->bytes, grid->size);
 	else
@@ -167,11 +167,27 @@ int weights_scales(Module *m, const Data *d, WeightRule rule, float **scale)
 	return (int)rows;
 }
 
+/* Width of the integers that data on a grid hold. */
+static int grid_bits(const Data *d, const float *scale, size_t rows)
+{
+	const float *x = d->bytes;
+	size_t n = d->size / sizeof *x;
+	double most = 0;
+	for (size_t i = 0; i < n; i++)
+		most = fmax(most, fabs(grid_round(x[i] / (double)scale[i / (n / rows)])));
+	int bits = 2;
+	while (bits < NO_SEARCH_BITS - 1 && most > ldexp(1, bits - 1) - 1)
+		bits++;
+	return bits;
+}
+
 void weights_quantize(Module *m, Data *d, WeightRule rule)
 {
 	float *scale;
 	size_t rows = (size_t)weights_scales(m, d, rule, &scale);
-	bool by_row = rule.rows && d->type->rank >= 2 && d->size;
+	bool by_row = rows > 1 || (rule.rows && d->type->rank >= 2 && d->size);
+	int needed = data_find(m, grid_name(m, d)) ? grid_bits(d, scale, rows) : 0;
+	rule.bits = needed > rule.bits ? needed : rule.bits;
 
 	Elem e = rule.bits == 1 ? (Elem)(64 + 1) : (Elem)rule.bits;
 	Quant *q = quant_new(m, d->name, e, by_row ? 1 : scale[0]);

@@ -5,6 +5,7 @@
 #ifndef GATEFOLD_DRIVER_H
 #define GATEFOLD_DRIVER_H
 
+#include "lower/account.h"
 #include "ir/ir.h"
 #include "options.h"
 #include "util/diag.h"
@@ -53,14 +54,6 @@ void help_command(const CommandRow *row, FILE *f);
 /* model.c: read a model, whatever its suffix.  0 with the faults in d. */
 Module *model_read(const char *path, const Options *opt, Diag *d);
 char *model_name(const char *path);             /* "kws" of "models/kws.onnx" */
-
-/* account.c: how much a module holds */
-int64_t count_parameters(const Module *m);      /* numbers in the constants of a tensor-level module */
-int64_t used_bytes(const Module *m);            /* bytes of the data that functions use */
-int64_t portable_bytes(const Module *m);        /* the same without what only bodies for one instruction set use */
-int64_t count_macs(const Module *m);            /* multiply-accumulates of @main at T = 1 */
-int64_t op_macs(const Op *o);
-bool takes_any_steps(const Module *m);          /* an input has a T */
 
 int command_compile(const Command *c, Diag *d);
 int command_run(const Command *c, Diag *d);

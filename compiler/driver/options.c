@@ -2,6 +2,7 @@
 #include "driver/driver.h"
 #include "driver/option.h"
 #include "driver/sensitivity.h"
+#include "storage/storage.h"
 #include "util/mem.h"
 
 #include <ctype.h>
@@ -50,6 +51,7 @@ static bool set_precision(Command *c, void *field, const char *text)
 static bool set_scales(Command *c, void *field, const char *text)
 {
 	(void)c;
+	c->opt.pow2_scales = !strcmp(text, "pow2");
 	return one_of(text, "pow2", "real", field);
 }
 
@@ -271,6 +273,15 @@ static bool set_seed(Command *c, void *field, const char *text)
 	return good;
 }
 
+static bool set_size(Command *c, void *field, const char *text)
+{
+	(void)c;
+	char *end;
+	double v = strtod(text, &end);
+	*(double *)field = v;
+	return end != text && !*end && v >= 0.1 && v <= 16;
+}
+
 static bool set_tolerance(Command *c, void *field, const char *text)
 {
 	(void)c;
@@ -400,7 +411,9 @@ bool options_parse(const CommandRow *row, int argc, char **argv, Command *c, boo
 		}
 	}
 	if (!c->precision_given)
-		c->opt.integer = c->opt.calib || c->opt.weights || c->opt.activations || c->opt.nrule;
+		c->opt.integer = c->opt.calib || c->opt.weights || c->opt.activations || c->opt.nrule || c->opt.size > 0;
+	if (c->opt.size > 0 && !c->opt.storage)
+		c->opt.storage = STORE_ROWS;
 	if (!*help && (c->narg < row->least || (row->most >= 0 && c->narg > row->most)))
 		diag_error(d, "usage: gatefold %s %s [OPTION]...; see: gatefold %s --help", row->name, row->operands,
 		           row->name);

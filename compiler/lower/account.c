@@ -1,5 +1,5 @@
 /* account.c: how much a module holds, and how much it computes. */
-#include "driver/driver.h"
+#include "lower/account.h"
 #include "util/mem.h"
 
 #include <stdlib.h>
