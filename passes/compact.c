@@ -180,10 +180,8 @@ static double whole_bytes(Search *s)
 /* What is left for stored matrices, once the rest is known from a look at the whole. */
 static bool learn_rest(Search *s, double weights)
 {
-	double all = whole_bytes(s), plain = 0;
-	for (int i = 0; i < s->n; i++)
-		plain += (double)s->w[i].u->M * s->w[i].u->K;
-	s->rest = all - (all > plain ? plain : weights);
+	double all = whole_bytes(s);
+	s->rest = all - weights;
 	return all >= 0;
 }
 
@@ -220,8 +218,8 @@ bool compact_choose(Module *m, const Options *opt, Work *w, const Moments *mo, i
 		weigh_rows(&w[i], &mo[i]);
 	}
 	double level = opt->size - 2;
-	at_level(&s, level, true);
-	if (!learn_rest(&s, 0))
+	double first = at_level(&s, level, true);
+	if (!learn_rest(&s, first))
 		return false;
 	for (int i = 0, looks = QUICK_LOOKS; i < CORRECTIONS; i++, looks = 0) {
 		level = search_level(&s, level, s.budget - s.rest, looks);
