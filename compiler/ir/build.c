@@ -81,20 +81,29 @@ static Unique unique_begin(const char *name, const char *sep)
 	return u;
 }
 
+/* Called for every name of a function whenever a value is made: no library calls. */
 static void unique_see(Unique *u, const char *name)
 {
-	if (!name || strncmp(name, u->name, u->stem))
+	if (!name || *name != *u->name)
 		return;
-	if (!strcmp(name, u->name))
+	size_t i = 0;
+	while (i < u->stem && name[i] == u->name[i])
+		i++;
+	if (i < u->stem)
+		return;
+	if (*u->sep && !strcmp(name + i, u->name + i))
 		u->taken = true;
-	const char *digits = name + u->stem;
-	if (*u->sep && *digits++ != *u->sep)
+	if (*u->sep && name[i++] != *u->sep)
 		return;
-	char *end;
-	if (!is_digit(*digits) || *digits == '0' || strlen(digits) > 9)
+	long n = 0;
+	if (name[i] == '0')
 		return;
-	long n = strtol(digits, &end, 10);
-	if (!*end && n > u->most)
+	for (const char *p = name + i; *p; p++) {
+		if (!is_digit(*p) || p - name - (ptrdiff_t)i == 9)
+			return;
+		n = 10 * n + (*p - '0');
+	}
+	if (n > u->most)
 		u->most = n;
 }
 
@@ -117,15 +126,36 @@ static void see_block(Unique *u, const Block *b)
 	}
 }
 
+static void see_func(Unique *u, const Func *f)
+{
+	for (int i = 0; i < f->nparam; i++)
+		unique_see(u, f->param[i]->name);
+	for (int i = 0; i < f->nstate; i++)
+		unique_see(u, f->state[i]->name);
+	see_block(u, &f->body);
+}
+
+/* Values that ask for no name are many: their numbers go on from the last one, without a walk. */
+static const char *number_name(Module *m, Func *f)
+{
+	if (!f->numbered) {
+		Unique u = unique_begin("v", "");
+		see_func(&u, f);
+		f->numbered = u.most + 1;
+	}
+	return arena_printf(m->arena, "v%ld", f->numbered++);
+}
+
 static const char *val_name(Module *m, Func *f, const char *name)
 {
-	Unique u = unique_begin(name ? ident(m->arena, name) : "v", name ? "_" : "");
-	for (int i = 0; i < f->nparam; i++)
-		unique_see(&u, f->param[i]->name);
-	for (int i = 0; i < f->nstate; i++)
-		unique_see(&u, f->state[i]->name);
-	see_block(&u, &f->body);
-	return unique_end(&u, m->arena);
+	if (!name)
+		return number_name(m, f);
+	Unique u = unique_begin(ident(m->arena, name), "_");
+	see_func(&u, f);
+	name = unique_end(&u, m->arena);
+	if (*name == 'v' && is_digit(name[1]))
+		f->numbered = 0;
+	return name;
 }
 
 /* ---- modules, data, functions ----------------------------------------------------------------- */
@@ -360,6 +390,7 @@ static void renumber(Func *f, Block *b)
 
 void func_renumber(Func *f)
 {
+	f->numbered = 0;
 	f->nval = 0;
 	for (int i = 0; i < f->nparam; i++)
 		f->param[i]->id = f->nval++;

@@ -120,6 +120,7 @@ struct Func {
 	const char *isa;        /* instruction set the kernels in it need, or 0: portable */
 	Block body;
 	uint32_t nval;
+	long numbered;          /* values without names of their own are v0 .. less than this; 0: look (build.c) */
 	Func *next;
 };
 

@@ -51,6 +51,7 @@ static Val *add_result(Import *im, Op *o, const char *name, const Type *t)
 		memcpy(out, o->out, sizeof *out * o->nout);
 	Val *v = NEW(im->m->arena, Val);
 	v->name = new_name(im, im->val_names, name);
+	im->f->numbered = 0;
 	v->type = t;
 	v->id = im->f->nval++;
 	v->def = o;
