@@ -1,8 +1,8 @@
 /* explore_store.c: points and scores in SQLite.
  *
  * A point is claimed in a transaction of its own, with the claimer's name and a lease that it renews while it works.
- * Each score is committed when it is there, so a killed process costs its unfinished point only.  A claim is void when
- * its lease is over, or at once when its process, on this machine, is no more. */
+ * Each score is committed when it is there, so a killed process costs its unfinished point only.  A claim is void as
+ * soon as its process is no more, where that can be seen (on this machine), else when its lease is over. */
 #include "driver/explore.h"
 #include "util/mem.h"
 
@@ -14,7 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { LEASE = 60, BUSY_MS = 60000 };
+enum { LEASE = 900, BUSY_MS = 60000 };         /* seconds; a calibration, which cannot renew, must fit */
 
 static const char *const state_name[] = {"open", "claimed", "done", "refused", "failed"};
 
@@ -56,14 +56,15 @@ static char *owner_name(long pid)
 	return text_new("%s %ld %llu", host, pid, started(pid));
 }
 
-static bool is_gone(const char *owner)
+/* May another process take what this one claimed? */
+static bool is_void(const char *owner, double lease, double time)
 {
 	char host[200] = "";
 	long pid = 0;
 	const char *blank = strchr(owner, ' ');
 	gethostname(host, sizeof host - 1);
 	if (!blank || strncmp(owner, host, (size_t)(blank - owner)) || host[blank - owner] || sscanf(blank, "%ld", &pid) != 1)
-		return false;           /* another machine's: only the lease tells */
+		return lease < time;
 	char *now = owner_name(pid);
 	bool gone = strcmp(now, owner) != 0;
 	free(now);
@@ -161,7 +162,7 @@ static bool is_free(Store *s, const Explore *e, int i, Diag *d)
 	if (q && sqlite3_step(q) == SQLITE_ROW) {
 		const char *state = (const char *)sqlite3_column_text(q, 0), *owner = (const char *)sqlite3_column_text(q, 1);
 		is = !strcmp(state, "open") ||
-		     (!strcmp(state, "claimed") && (sqlite3_column_double(q, 2) < now() || !owner || is_gone(owner)));
+		     (!strcmp(state, "claimed") && (!owner || is_void(owner, sqlite3_column_double(q, 2), now())));
 	}
 	sqlite3_finalize(q);
 	return is;

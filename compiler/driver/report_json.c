@@ -93,7 +93,11 @@ static cJSON *attribute(const Attr *a)
 		cJSON_AddItemToArray(list, a->kind == A_STRING ? cJSON_CreateString(a->v.s[i])
 		                           : a->kind == A_INT  ? cJSON_CreateNumber((double)a->v.i[i])
 		                                               : cJSON_CreateNumber((double)a->v.f[i]));
-	return a->list ? list : cJSON_DetachItemFromArray(list, 0);
+	if (a->list)
+		return list;
+	cJSON *one = cJSON_DetachItemFromArray(list, 0);
+	cJSON_Delete(list);
+	return one;
 }
 
 static cJSON *attributes(const Op *o)
