@@ -74,9 +74,11 @@ PTB = ("ptb_lstm", "ptb_gru")
 IMDB = ("imdb_lstm", "imdb_gru")
 
 add("plain", "plain-w8a8", PTB, bits(8, 8) + PLAIN, floor=(0.1, 0.3), aim=0.0)
+add("plain", "w8a8", IMDB, bits(8, 8) + PLAIN)
 add("bits", "w4a8", PTB, bits(4, 8) + REAL, floor=(0.9, 1.5), aim=(0.3, 0.4), beside="Xu, A float: +1.8, +2.9 %")
 add("bits", "w4a4", PTB, bits(4, 4) + REAL, floor=(1.6, 2.5), aim=(0.8, 1.0),
     beside=("in training: +3.1 % (Hubara), +4.6 % (He)", "in training: +2.0 % (He)"))
+add("bits", "w4a8", IMDB, bits(4, 8) + REAL)
 add("size", "3.2b", PTB, size(3.2, "rows") + REAL, floor=(0.8, 1.2), aim=(0.2, 0.3), size=3.2)
 add("size", "2.0b-coded", PTB, size(2.0, "coded") + REAL, floor=(1.6, 1.5), aim=(0.6, 0.5), size=2.0)
 add("size", "1.6b-coded", PTB, size(1.6, "coded") + REAL, floor=(3.0, 2.5), aim=(1.2, 1.0), size=1.6)
