@@ -5,6 +5,7 @@
 #include "driver/driver.h"
 #include "driver/format.h"
 #include "driver/why.h"
+#include "lower/stored.h"
 #include "passes/passes.h"
 #include "util/json.h"
 #include "util/mem.h"
@@ -80,14 +81,16 @@ static void layers(Report *r, const Module *m)
 
 /* ---- formats ----------------------------------------------------------------------------------------- */
 
-static void described(Report *r, const char *list, const char *name, const Type *t, int64_t bytes)
+static void described(Report *r, const char *list, const char *name, const Type *t, int64_t bytes, const char *form)
 {
 	char dims[128], format[64];
 	dims_text(t, dims, sizeof dims);
 	format_text(t, format, sizeof format);
 	if (!r->json) {
 		printf("  %-22s %-16s %-14s", name, dims, format);
-		printf(bytes ? " %10lld bytes\n" : "\n", (long long)bytes);
+		if (bytes)
+			printf(" %10lld bytes", (long long)bytes);
+		printf(*form ? "  %s\n" : "\n", form);
 		return;
 	}
 	cJSON *row = cJSON_CreateObject();
@@ -96,6 +99,8 @@ static void described(Report *r, const char *list, const char *name, const Type 
 	cJSON_AddStringToObject(row, "format", format);
 	if (bytes)
 		cJSON_AddNumberToObject(row, "bytes", (double)bytes);
+	if (*form)
+		cJSON_AddStringToObject(row, "storage", form);
 	cJSON_AddItemToArray(cJSON_GetObjectItem(r->json, list), row);
 }
 
@@ -113,22 +118,45 @@ static int64_t packed_size(const Type *t)
 	return (type_count(t, 1) * elem_bits(t->elem) + 7) / 8;
 }
 
+/* What a stored form looks like, in a few words. */
+static const char *form_text(const Stored *s, char *buf, size_t n)
+{
+	if (s->kind == STORE_ROWS)
+		snprintf(buf, n, s->book.n ? "rows, a book of %d" : "rows, %d classes", s->book.n ? s->book.n : s->nclass);
+	else
+		snprintf(buf, n, "coded, %d classes, %d tables, groups of %d rows", s->nclass, s->first.n - 2, s->group);
+	return buf;
+}
+
+static void constant(Report *r, const Module *m, const Data *d)
+{
+	char form[100] = "";
+	int64_t bytes = packed_size(d->type);
+	Stored *s = stored_form(&r->c->opt, m->funcs, d);
+	if (s) {
+		bytes = (int64_t)s->bytes;
+		form_text(s, form, sizeof form);
+	}
+	described(r, "constants", d->name, d->type, bytes, form);
+	storage_free(s);
+}
+
 static void formats(Report *r, const Module *m)
 {
 	begin(r, "inputs");
 	for (const Port *p = m->in; p; p = p->next)
-		described(r, "inputs", p->name, p->type, 0);
+		described(r, "inputs", p->name, p->type, 0, "");
 	begin(r, "outputs");
 	for (const Port *p = m->out; p; p = p->next)
-		described(r, "outputs", p->name, p->type, 0);
+		described(r, "outputs", p->name, p->type, 0, "");
 	begin(r, "constants");
 	each_data(data, m)
-		described(r, "constants", data->name, data->type, packed_size(data->type));
+		constant(r, m, data);
 	begin(r, "states");
 	each_func(f, m)
 		for (int i = 0; i < f->nstate; i++) {
 			char *name = text_new("%s.%s", f->name, f->state[i]->name);
-			described(r, "states", name, f->state[i]->type, 0);
+			described(r, "states", name, f->state[i]->type, 0, "");
 			free(name);
 		}
 }

@@ -202,8 +202,6 @@ bool stored_linear(Frame *fr, Op *o)
 		p.n.nscale = f->nscale, p.n.scale_row = f->scale_row;
 	RowCall c = {.x = rows(fr, access_of(fr, x))};
 	bool bias = b != 0;
-	if (!bias)
-		b = linear_zero_bias(fr, E_i32, 1);
 	bool once = fr->l->opt->decode_once;
 	if (once) {
 		if (!p.w->all) {
@@ -216,6 +214,8 @@ bool stored_linear(Frame *fr, Op *o)
 		c.kept = kept(fr, p.w);
 	common_syms(&p);
 	bool cells = once && p.w->cells;
+	if (!bias)
+		b = linear_zero_bias(fr, E_i32, cells ? (int32_t)p.n.M : 1);
 	product_syms(&p, bias ? p.n.M : 1);
 	c.b = access_of(fr, b);
 	c.addend = bias && b->type->rank > 1;

@@ -164,7 +164,7 @@ void rows_pack(Stored *s, const int8_t *w)
 		}
 	}
 	class_columns(s, class);
-	s->fields = column_new((int32_t)((bits + 7) / 8 + 1), 1, false);
+	s->fields = column_new((int32_t)((bits + 7) / 8 + 2), 1, false);        /* a row of 0 bits may stand behind the last */
 	if (s->reach && s->nclass > 1)
 		s->start = column_new((s->M + STORE_ROWS_GROUP - 1) / STORE_ROWS_GROUP, 4, true);
 	int64_t at = 0;

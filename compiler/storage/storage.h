@@ -49,7 +49,7 @@ typedef struct {
 	Column step;            /* u8[nclass]; none: all 1 */
 	Column add;             /* i8[nclass] */
 	Column book;            /* i8; none: no book */
-	Column fields;          /* u8; one byte more than filled */
+	Column fields;          /* u8; two bytes more than filled */
 	Column start;           /* i32[groups]: first bit of every 64th row; none when there is one class */
 	/* coded: value = lo[table] + step[table] * symbol */
 	Column class_table;     /* u8[nclass]: the table of the row's values */
