@@ -6,6 +6,8 @@
 
 #include <string.h>
 
+enum { SLACK = 16 };
+
 /* ---- the form ---------------------------------------------------------------------------------------------- */
 
 static bool gathered(const Func *tensor, const Data *W)
@@ -38,7 +40,9 @@ Stored *stored_form(const Options *opt, const Func *tensor, const Data *W)
 	const float *scale = t->quant->rows ? t->quant->rows->bytes : 0;
 	int64_t plain = (int64_t)t->dim[0] * (((int64_t)t->dim[1] * elem_bits(t->elem) + 7) / 8 + (scale ? 4 : 0));
 	Stored *s = storage_pack(W->bytes, scale, t->dim[0], t->dim[1], (StorageKind)opt->storage, gathered(tensor, W));
-	if ((int64_t)s->bytes < plain)
+	/* fields of odd widths are read by the way of rows just as well, and can be expanded then */
+	int slack = elem_bits(t->elem) == 8 || elem_bits(t->elem) == 4 ? 0 : SLACK;
+	if ((int64_t)s->bytes < plain + slack)
 		return s;
 	storage_free(s);
 	return 0;
