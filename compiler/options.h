@@ -30,7 +30,8 @@ typedef struct Options {
 	RangeKind ranges;               /* --ranges */
 	RangeRule *range_rule;          /* --ranges NAME=mse, the last match wins */
 	int nrange_rule;
-	int effort;                     /* --effort: 0 nearest rounding, 1 error feedback below 8 bits, 2 at every width */
+	int effort;                     /* --effort: 0 nearest rounding, 1 error feedback below 8 bits, 2 at every width,
+	                                 * 3 and then learned through time */
 	bool real_scales;               /* --scales real */
 	bool per_row;                   /* --granularity row */
 	double size;                    /* --size: bits per parameter of the whole model; 0: not asked for */

@@ -226,6 +226,7 @@ bool pass_feedback(Module *m, const Options *opt, Diag *d)
 {
 	if (!opt->integer || (!(opt->size > 0) && (!opt->effort || !opt->calib)) || m->level != L_TENSOR || module_is_quantized(m))
 		return true;
+	reconstruct_remember(m, opt);
 	Feedback s = {.m = m, .opt = opt, .d = d};
 	Unit *list = units_find(m, wanted_bits, opt);
 	for (Unit *u = list; u; u = u->next)

@@ -45,4 +45,8 @@ bool compact_choose(Module *m, const Options *opt, Work *w, const Moments *mo, i
 void work_round(Work *w);               /* x -> q on its grid */
 void work_store(Module *m, const Work *w);      /* q into the module's data, with grids beside them */
 
+/* reconstruct_was.c: at effort 3, before anything is rounded: keep what the float model has.  Weights and tables W in `<W>_was`,
+ * the constant bias beside W (zeros: none) in `<W>_bias_was`. */
+void reconstruct_remember(Module *m, const Options *opt);
+
 #endif

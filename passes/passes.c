@@ -86,7 +86,8 @@ bool module_is_quantized(const Module *m)
 /* Is this pass of the pipeline still to run? */
 static bool is_due(const Pass *p, const Module *m, const Options *opt)
 {
-	if (p->run == pass_computed || p->run == pass_observe || p->run == pass_feedback || p->run == pass_quantize)
+	if (p->run == pass_computed || p->run == pass_observe || p->run == pass_feedback ||
+	    p->run == pass_reconstruct || p->run == pass_quantize)
 		return opt->integer && m->level == L_TENSOR && !module_is_quantized(m);
 	if (p->run == pass_plan)
 		return m->level == L_LOOP && !m->planned;

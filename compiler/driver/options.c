@@ -259,7 +259,7 @@ static bool set_effort(Command *c, void *field, const char *text)
 {
 	(void)c;
 	int64_t v;
-	bool good = whole_number(text, 0, 2, &v);
+	bool good = whole_number(text, 0, 3, &v);
 	*(int *)field = (int)v;
 	return good;
 }
