@@ -237,7 +237,7 @@ static void learn(Reconstruct *r, Reconstructed *result)
 {
 	int epochs = plan(r);
 	bool coded = r->opt->storage == STORE_CODED;
-	size_t bytes = coded ? coded_bytes(r) : 0, now = 0;
+	size_t bytes = coded ? coded_bytes(r) : 0;
 	double by = 1, pull = 0;
 	char line[200];
 	*result = (Reconstructed){.did = true, .first = held_out_loss(r)};
@@ -248,7 +248,8 @@ static void learn(Reconstruct *r, Reconstructed *result)
 	for (int c = 0; c < CYCLES; c++) {
 		cycle(r, epochs, by, pull);
 		double loss = held_out_loss(r);
-		bool grew = coded && (double)(now = coded_bytes(r)) > MORE_BYTES * (double)bytes + SOME_BYTES;
+		double room = (r->opt->size > 0 ? 1 : MORE_BYTES) * (double)bytes + (r->opt->size > 0 ? 0 : SOME_BYTES);
+		bool grew = coded && (double)coded_bytes(r) > room;
 		bool better = loss < result->least && !grew;
 		snprintf(line, sizeof line, "cycle %d: loss %.6g%s%s, %.0f s", c + 1, loss, better ? "" : ", not kept",
 		         grew ? ": more bytes" : "", seconds() - r->start);

@@ -30,7 +30,7 @@ int command_passes(const Command *c, Diag *d)
 		return EXIT_DONE;
 	}
 	for (int i = 0; i < npasses; i++)
-		printf("%-9s %-7s -> %-7s  %s\n", passes[i].name, level_name(passes[i].from), level_name(passes[i].to),
+		printf("%-11s %-7s -> %-7s  %s\n", passes[i].name, level_name(passes[i].from), level_name(passes[i].to),
 		       passes[i].doc);
 	return EXIT_DONE;
 }
