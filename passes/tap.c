@@ -1,8 +1,8 @@
 /* tap.c: a copy of a module in which inner values are outputs as well.
  *
- * A value of a function becomes one more result of it; whoever calls the function gets it, and hands it on: a scan
- * as the stack of all steps.  So values of float and integer models are seen by running them like any model, whole
- * sequences at a time, and nothing in the executors knows of it. */
+ * A value of a function becomes one more result of it; whoever calls the function gets it, and hands it
+ * on: a scan as the stack of all steps.  So values of float and integer models are seen by running them
+ * like any model, whole sequences at a time, and nothing in the executors knows of it. */
 #include "passes/tap.h"
 
 #include <string.h>
@@ -55,7 +55,7 @@ const char **tapped_names(Module *m, int *n)
 	return names;
 }
 
-/* ---- the copy ---------------------------------------------------------------------------------------- */
+/* ---- the copy ----------------------------------------------------------------------------------- */
 
 /* What a function gives beyond its own results. */
 typedef struct Extra {

@@ -28,7 +28,7 @@ struct Runner {
 	int32_t steps;          /* of the last run */
 };
 
-/* ---- ports ------------------------------------------------------------------------------------ */
+/* ---- ports -------------------------------------------------------------------------------------- */
 
 static int gf_elem(Elem e)
 {
@@ -128,7 +128,7 @@ static Tensor *get(const Buffer *b, int32_t steps)
 	return t;
 }
 
-/* ---- opening ----------------------------------------------------------------------------------- */
+/* ---- opening ------------------------------------------------------------------------------------ */
 
 /* --skip without lower and plan, which nothing runs without. */
 static char *needed_skip(const char *skip)
@@ -231,7 +231,7 @@ Exec *runner_exec(Runner *r)
 	return r->exec;
 }
 
-/* ---- running ----------------------------------------------------------------------------------- */
+/* ---- running ------------------------------------------------------------------------------------ */
 
 /* A state input without a tensor: zeros at first, then what its output gave in the last run. */
 static void carry(Runner *r, int i, bool fresh)

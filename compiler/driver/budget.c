@@ -1,10 +1,11 @@
 /* budget.c: widths that fit: `explore --budget bytes=N`, `--budget ram=N`.
  *
- * bytes: all weight tensors start at START bits; the one whose next narrower width costs least loss for each byte saved
- * is narrowed, by the table of sensitivities, until the sum fits.  The sum is of packed weights; the compiled model
- * says what it really takes, and narrowing goes on until that fits.
- * ram: every combination of the widths of values that the compiler takes is compiled; of those that fit the one
- * with the least loss in integers stays.  RAM is chosen first: it does not depend on the widths of weights. */
+ * bytes: all weight tensors start at START bits; the one whose next narrower width costs least loss for
+ * each byte saved is narrowed, by the table of sensitivities, until the sum fits.  The sum is of packed
+ * weights; the compiled model says what it really takes, and narrowing goes on until that fits.
+ *
+ * ram: every combination of the widths of values that the compiler takes is compiled; of those that fit
+ * the one with the least loss in integers stays.  RAM is chosen first: it does not depend on the widths of weights. */
 #include "driver/eval.h"
 #include "driver/sensitivity.h"
 #include "passes/passes.h"
@@ -45,7 +46,7 @@ bool budget_parse(const char *text, int64_t *bytes, int64_t *ram)
 	return good;
 }
 
-/* ---- one choice, compiled --------------------------------------------------------------------------------- */
+/* ---- one choice, compiled ----------------------------------------------------------------------- */
 
 static Options options_of(const Budget *b)
 {
@@ -79,7 +80,7 @@ static bool compile(Budget *b, Reference *r)
 	return good;
 }
 
-/* ---- RAM ----------------------------------------------------------------------------------------------------- */
+/* ---- RAM ---------------------------------------------------------------------------------------- */
 
 /* Widths, from the most to the least. */
 static const int value_bits[] = {16, 8, 6, 4}, wide_bits[] = {16, 8};
@@ -114,7 +115,7 @@ static bool search_ram(Budget *b, Reference *r)
 	return true;
 }
 
-/* ---- bytes --------------------------------------------------------------------------------------------------- */
+/* ---- bytes -------------------------------------------------------------------------------------- */
 
 static double bytes_at(const Sensitive *t, int bits)
 {
@@ -128,7 +129,8 @@ static int cheapest(const Budget *b, int *to)
 	double least = INFINITY;
 	for (int i = 0; i < b->s.n; i++) {
 		const Sensitive *t = &b->s.tensor[i];
-		for (int bits = b->bits[i] - 1; bits >= LEAST; bits--) {        /* a step of several may be the better one */
+		/* a step of several may be the better one */
+		for (int bits = b->bits[i] - 1; bits >= LEAST; bits--) {
 			double more = t->loss[bits] - t->loss[b->bits[i]];
 			double rate = fmax(more, 0) / (bytes_at(t, b->bits[i]) - bytes_at(t, bits));
 			if (rate < least)
@@ -146,7 +148,8 @@ static double packed_bytes(const Budget *b)
 	return sum;
 }
 
-/* What narrowing in large steps left over: the widths that lose least for each byte are taken back while they fit. */
+/* What narrowing in large steps left over: the widths that lose least for each byte are taken back while
+ * they fit. */
 static bool widen(Budget *b)
 {
 	bool *full = mem_array((size_t)b->s.n + 1, sizeof *full), good = true;
@@ -187,7 +190,8 @@ static bool search_bytes(Budget *b, Reference *r)
 		do {
 			int to = 0, i = cheapest(b, &to);
 			if (i < 0) {
-				diag_error(b->d, "--budget bytes=%lld: with all weights at %d bits the model has %lld bytes", (long long)b->bytes,
+				diag_error(b->d, "--budget bytes=%lld: with all weights at %d bits the model has %lld bytes",
+				           (long long)b->bytes,
 				           LEAST, (long long)b->has_bytes);
 				return false;
 			}
@@ -196,7 +200,7 @@ static bool search_bytes(Budget *b, Reference *r)
 	}
 }
 
-/* ---- output -------------------------------------------------------------------------------------------------- */
+/* ---- output ------------------------------------------------------------------------------------- */
 
 static char *chosen(const Budget *b)
 {
@@ -204,7 +208,8 @@ static char *chosen(const Budget *b)
 	for (int i = 0; i < b->s.n + 3; i++) {
 		int k = i - b->s.n, bits = k == 0 ? b->activations : k == 1 ? b->state : b->gates;
 		static const char *const option[] = {"--activations", "--state-bits", "--gate-bits"};
-		char *longer = i < b->s.n ? text_new("%s%s--weights %s=%d", text, *text ? " " : "", b->s.tensor[i].data->name, b->bits[i])
+		char *longer = i < b->s.n ? text_new("%s%s--weights %s=%d", text, *text ? " " : "",
+		                                     b->s.tensor[i].data->name, b->bits[i])
 		               : bits     ? text_new("%s%s%s %d", text, *text ? " " : "", option[k], bits)
 		                          : text_copy(text);
 		free(text);
@@ -239,7 +244,8 @@ static void print(const Budget *b, const Result *res)
 	} else {
 		sensitivity_print(&b->s, 0);
 		printf("options  %s\n", rules);
-		printf("bytes    %lld\nRAM      %lld\nloss     %.3g in fixed point on calibration data\n", (long long)b->has_bytes,
+		printf("bytes    %lld\nRAM      %lld\nloss     %.3g in fixed point on calibration data\n",
+		       (long long)b->has_bytes,
 		       (long long)b->has_ram, b->loss);
 		if (res)
 			printf("%-8s %.6g\n", b->c->metric, value);
@@ -256,7 +262,8 @@ int command_budget(const Command *c, Diag *d)
 	budget_parse(c->budget, &b.bytes, &b.ram);
 	b.base = model_read(c->arg[0], &opt, d);
 	Module *floats = b.base ? module_clone(b.base) : 0;
-	bool good = floats && passes_run(floats, &opt, "observe", d) && sensitivity_measure(c, floats, false, &b.s, d);
+	bool good = floats && passes_run(floats, &opt, "observe", d);
+	good = good && sensitivity_measure(c, floats, false, &b.s, d);
 	Reference *r = good ? reference_new(c, floats, d) : 0;
 	b.bits = mem_array((size_t)b.s.n + 1, sizeof *b.bits);
 	for (int i = 0; i < b.s.n; i++)

@@ -11,7 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* ---- the list of points ----------------------------------------------------------------------------- */
+/* ---- the list of points ------------------------------------------------------------------------- */
 
 static void add_point(Explore *e, const char *group, const char *weights, const char *values)
 {
@@ -58,7 +58,7 @@ static bool same_twice(const Explore *e, Diag *d)
 	return false;
 }
 
-/* ---- what is explored ---------------------------------------------------------------------------------- */
+/* ---- what is explored --------------------------------------------------------------------------- */
 
 /* FNV-1a, 64 bits */
 static uint64_t hash_file(const char *path, Diag *d)
@@ -87,7 +87,8 @@ static char *base_of(const Options *o)
 {
 	char *base = text_copy(""), number[32];
 	for (int i = 0; i < o->ndim; i++)
-		snprintf(number, sizeof number, "%lld", (long long)o->dim_value[i]), add_text(&base, "dim", o->dim_name[i], number);
+		snprintf(number, sizeof number, "%lld", (long long)o->dim_value[i]), add_text(&base, "dim", o->dim_name[i],
+		                                                                              number);
 	for (int i = 0; i < o->nset; i++)
 		add_text(&base, "set", o->set_name[i], o->set_value[i]);
 	for (int i = 0; i < o->nstate; i++)
@@ -106,8 +107,10 @@ static char *base_of(const Options *o)
 /* Options that points set themselves. */
 static bool leaves_points_alone(const Options *o, Diag *d)
 {
-	if (o->weights || o->activations || o->state || o->gates || o->real_scales || o->per_row || o->storage || o->decode_once)
-		diag_error(d, "--weights BITS, --activations BITS and the like are what the points vary; --points @FILE has points of your own, "
+	if (o->weights || o->activations || o->state || o->gates || o->real_scales || o->per_row || o->storage ||
+	    o->decode_once)
+		diag_error(d, "--weights BITS, --activations BITS and the like are what the points vary; "
+		           "--points @FILE has points of your own, "
 		           "NAME=BITS holds for all points");
 	return !diag_errors(d);
 }
@@ -115,9 +118,11 @@ static bool leaves_points_alone(const Options *o, Diag *d)
 static char *study_of(const Command *c, Diag *d)
 {
 	char *base = base_of(&c->opt);
-	char *study = text_new("%s %016llx, calibrated on %016llx, %s of %016llx%s%s, limit %lld,%s", path_base(c->arg[0]),
+	char *study = text_new("%s %016llx, calibrated on %016llx, %s of %016llx%s%s, limit %lld,%s",
+	                       path_base(c->arg[0]),
 	                (unsigned long long)hash_file(c->arg[0], d), (unsigned long long)hash_file(c->opt.calib, d),
-	                c->metric, (unsigned long long)hash_file(c->data, d), c->port ? " port " : "", c->port ? c->port : "",
+	                c->metric, (unsigned long long)hash_file(c->data, d), c->port ? " port " : "", c->port
+		? c->port : "",
 	                (long long)c->limit, base);
 	free(base);
 	return study;
@@ -132,7 +137,7 @@ static bool usable(const Command *c, Diag *d)
 	return !diag_errors(d);
 }
 
-/* ---- the front ------------------------------------------------------------------------------------------- */
+/* ---- the front ---------------------------------------------------------------------------------- */
 
 static bool beats(const Point *a, const Point *b, int sense)
 {

@@ -27,11 +27,13 @@ typedef struct {
 	int npoint;
 } Explore;
 
-/* explore_store.c: points in a SQLite data base; all calls end the program's work with a fault in d, answering false */
+/* explore_store.c: points in a SQLite data base; all calls end the program's work with a fault in d,
+ * answering false */
 typedef struct Store Store;
 Store *store_open(const char *path, Diag *d);
 void store_close(Store *s);
-bool store_add(Store *s, const Explore *e, Diag *d);            /* points not there yet; refused ones are tried again */
+/* points not there yet; refused ones are tried again */
+bool store_add(Store *s, const Explore *e, Diag *d);
 /* Take point i for this process: false when it is done or someone else's who lives. */
 bool store_claim(Store *s, const Explore *e, int i, Diag *d);
 bool store_renew(Store *s, const Explore *e, int i, Diag *d);

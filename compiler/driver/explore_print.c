@@ -22,7 +22,7 @@ const char *metric_change_unit(const char *metric)
 
 static const char *const state_text[] = {"open", "claimed", "done", "refused", "failed"};
 
-/* ---- text ------------------------------------------------------------------------------------------------ */
+/* ---- text --------------------------------------------------------------------------------------- */
 
 /* Each reason once, with how many points it stands for. */
 static void reason_line(const Explore *e, int i)
@@ -48,7 +48,8 @@ static void text(const Explore *e)
 	const Point *f = explore_float(e);
 	int left_out = 0;
 	printf("%s: %s on %s\n", c->arg[0], c->metric, c->data);
-	printf("  %11s %12s %12s %10s %12s  settings (*: nothing smaller is as good)\n", "bits/param", "bytes", c->metric,
+	printf("  %11s %12s %12s %10s %12s  settings (*: nothing smaller is as good)\n", "bits/param", "bytes",
+	       c->metric,
 	       f ? metric_change_unit(c->metric) : "", "RAM");
 	for (int i = 0; i < e->npoint; i++) {
 		const Point *p = &e->point[i];
@@ -59,7 +60,8 @@ static void text(const Explore *e)
 		}
 		if (f)
 			snprintf(change, sizeof change, "%+.2f", metric_change(c->metric, p->score.metric, f->score.metric));
-		printf("%s %11.3f %12lld %12.6g %10s %12lld  %s\n", p->front ? "*" : " ", p->score.bits, (long long)p->score.bytes,
+		printf("%s %11.3f %12lld %12.6g %10s %12lld  %s\n", p->front ? "*" : " ", p->score.bits,
+		       (long long)p->score.bytes,
 		       p->score.metric, change, (long long)p->score.ram, p->settings);
 	}
 	if (left_out)
@@ -68,7 +70,7 @@ static void text(const Explore *e)
 		reason_line(e, i);
 }
 
-/* ---- JSON, CSV ------------------------------------------------------------------------------------------- */
+/* ---- JSON, CSV ---------------------------------------------------------------------------------- */
 
 static void json(const Explore *e)
 {
@@ -128,7 +130,8 @@ bool explore_csv(const Explore *e, const char *path, Diag *d)
 	Outputs *o = outputs_new();
 	FILE *out = outputs_add(o, path, d);
 	if (out)
-		fprintf(out, "group,settings,state,bits_per_parameter,bytes,%s,change,ram_bytes,macs,front,reason\n", e->c->metric);
+		fprintf(out, "group,settings,state,bits_per_parameter,bytes,%s,change,ram_bytes,macs,front,reason\n",
+		        e->c->metric);
 	for (int i = 0; out && i < e->npoint; i++) {
 		const Point *p = &e->point[i];
 		quoted(p->group, out), putc(',', out), quoted(p->settings, out);

@@ -1,8 +1,9 @@
 /* explore_store.c: points and scores in SQLite.
  *
- * A point is claimed in a transaction of its own, with the claimer's name and a lease that it renews while it works.
- * Each score is committed when it is there, so a killed process costs its unfinished point only.  A claim is void as
- * soon as its process is no more, where that can be seen (on this machine), else when its lease is over. */
+ * A point is claimed in a transaction of its own, with the claimer's name and a lease that it renews while
+ * it works. Each score is committed when it is there, so a killed process costs its unfinished point only.
+ * A claim is void as soon as its process is no more, where that can be seen (on this machine), else when
+ * its lease is over. */
 #include "driver/explore.h"
 #include "util/mem.h"
 
@@ -63,7 +64,8 @@ static bool is_void(const char *owner, double lease, double time)
 	long pid = 0;
 	const char *blank = strchr(owner, ' ');
 	gethostname(host, sizeof host - 1);
-	if (!blank || strncmp(owner, host, (size_t)(blank - owner)) || host[blank - owner] || sscanf(blank, "%ld", &pid) != 1)
+	if (!blank || strncmp(owner, host, (size_t)(blank - owner)) || host[blank - owner] || sscanf(blank, "%ld",
+	                                                                                             &pid) != 1)
 		return lease < time;
 	char *now = owner_name(pid);
 	bool gone = strcmp(now, owner) != 0;
@@ -145,9 +147,9 @@ bool store_add(Store *s, const Explore *e, Diag *d)
 	if (!good)
 		return false;
 	for (int i = 0; i < e->npoint && good; i++) {
-		sqlite3_stmt *q = prepare(s, e, i, "INSERT INTO point (study, settings, grp, state) VALUES (?1, ?2, ?3, 'open') "
-		                          "ON CONFLICT DO UPDATE SET state = CASE WHEN state IN ('refused', 'failed') THEN 'open' "
-		                          "ELSE state END", d);
+		sqlite3_stmt *q = prepare(s, e, i, "INSERT INTO point (study, settings, grp, state) "
+		                          "VALUES (?1, ?2, ?3, 'open') ON CONFLICT DO UPDATE SET state = "
+		                          "CASE WHEN state IN ('refused', 'failed') THEN 'open' ELSE state END", d);
 		if (q)
 			sqlite3_bind_text(q, 3, e->point[i].group, -1, SQLITE_STATIC);
 		good = done(s, q, d);
@@ -157,10 +159,12 @@ bool store_add(Store *s, const Explore *e, Diag *d)
 
 static bool is_free(Store *s, const Explore *e, int i, Diag *d)
 {
-	sqlite3_stmt *q = prepare(s, e, i, "SELECT state, owner, lease FROM point WHERE study = ?1 AND settings = ?2", d);
+	sqlite3_stmt *q = prepare(s, e, i, "SELECT state, owner, lease FROM point "
+	                          "WHERE study = ?1 AND settings = ?2", d);
 	bool is = false;
 	if (q && sqlite3_step(q) == SQLITE_ROW) {
-		const char *state = (const char *)sqlite3_column_text(q, 0), *owner = (const char *)sqlite3_column_text(q, 1);
+		const char *state = (const char *)sqlite3_column_text(q, 0), *owner = (const char *)sqlite3_column_text(q,
+		                                                                                                        1);
 		is = !strcmp(state, "open") ||
 		     (!strcmp(state, "claimed") && (!owner || is_void(owner, sqlite3_column_double(q, 2), now())));
 	}
@@ -194,8 +198,8 @@ bool store_renew(Store *s, const Explore *e, int i, Diag *d)
 
 bool store_finish(Store *s, const Explore *e, int i, const Score *x, Diag *d)
 {
-	sqlite3_stmt *q = prepare(s, e, i, "UPDATE point SET state = ?3, bytes = ?4, bits_per_parameter = ?5, metric = ?6, "
-	                          "ram = ?7, macs = ?8, samples = ?9, seconds = ?10, reason = ?11, version = ?12, "
+	sqlite3_stmt *q = prepare(s, e, i, "UPDATE point SET state = ?3, bytes = ?4, "
+	                          "bits_per_parameter = ?5, metric = ?6, ram = ?7, macs = ?8, samples = ?9, seconds = ?10, reason = ?11, version = ?12, "
 	                          "owner = NULL, lease = NULL WHERE study = ?1 AND settings = ?2", d);
 	if (q) {
 		sqlite3_bind_text(q, 3, state_name[x->state], -1, SQLITE_STATIC);
@@ -217,7 +221,8 @@ bool store_finish(Store *s, const Explore *e, int i, const Score *x, Diag *d)
 
 static void read_score(sqlite3_stmt *q, Score *x)
 {
-	const char *state = (const char *)sqlite3_column_text(q, 0), *reason = (const char *)sqlite3_column_text(q, 8);
+	const char *state = (const char *)sqlite3_column_text(q, 0), *reason = (const char *)sqlite3_column_text(q,
+	                                                                                                         8);
 	*x = (Score){0};
 	for (int k = 0; k < (int)(sizeof state_name / sizeof *state_name); k++)
 		if (!strcmp(state, state_name[k]))
@@ -236,8 +241,8 @@ bool store_read(Store *s, Explore *e, Diag *d)
 {
 	bool good = true;
 	for (int i = 0; i < e->npoint && good; i++) {
-		sqlite3_stmt *q = prepare(s, e, i, "SELECT state, bytes, bits_per_parameter, metric, ram, macs, samples, seconds, reason "
-		                          "FROM point WHERE study = ?1 AND settings = ?2", d);
+		sqlite3_stmt *q = prepare(s, e, i, "SELECT state, bytes, bits_per_parameter, metric, "
+		                          "ram, macs, samples, seconds, reason FROM point WHERE study = ?1 AND settings = ?2", d);
 		good = q && sqlite3_step(q) == SQLITE_ROW;
 		if (good)
 			read_score(q, &e->point[i].score);

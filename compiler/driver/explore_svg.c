@@ -10,10 +10,12 @@
 
 enum { WIDTH = 860, HEIGHT = 520, LEFT = 70, RIGHT = 230, TOP = 40, BOTTOM = 55, MOST_GROUPS = 16 };
 
-static const char *const colour[] = {"#4e79a7", "#f28e2b", "#e15759", "#76b7b2", "#59a14f", "#b07aa1", "#9c755f",
+static const char *const colour[] = {"#4e79a7", "#f28e2b", "#e15759", "#76b7b2", "#59a14f", "#b07aa1",
+                                     "#9c755f",
                                      "#edc948", "#ff9da7", "#7f7f7f"};
 static const double ticks_x[] = {0.5, 1, 1.5, 2, 3, 4, 6, 8, 12, 16, 24, 32};
-static const double ticks_y[] = {-50, -20, -10, -5, -2, -1, -.5, 0, .5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000};
+static const double ticks_y[] = {-50, -20, -10, -5, -2, -1, -.5, 0, .5, 1, 2, 5, 10, 20, 50, 100, 200, 500,
+                                 1000};
 
 typedef struct {
 	const Explore *e;
@@ -94,7 +96,8 @@ static void axes(FILE *f, const Plot *p)
 		double x = px(p, ticks_x[i]);
 		if (x < LEFT || x > WIDTH - RIGHT)
 			continue;
-		fprintf(f, "<line x1=\"%.1f\" y1=\"%d\" x2=\"%.1f\" y2=\"%d\" class=\"grid\"/>\n", x, TOP, x, HEIGHT - BOTTOM);
+		fprintf(f, "<line x1=\"%.1f\" y1=\"%d\" x2=\"%.1f\" y2=\"%d\" class=\"grid\"/>\n", x, TOP, x,
+		        HEIGHT - BOTTOM);
 		snprintf(s, sizeof s, "%g", ticks_x[i]);
 		text_in(f, x, HEIGHT - BOTTOM + 16, "middle", s);
 	}
@@ -107,7 +110,8 @@ static void axes(FILE *f, const Plot *p)
 		snprintf(s, sizeof s, "%+g", metric_sense(p->e->c->metric) > 0 ? -ticks_y[i] : ticks_y[i]);
 		text_in(f, LEFT - 6, y + 4, "end", ticks_y[i] == 0 ? "float" : s);
 	}
-	text_in(f, LEFT + (WIDTH - LEFT - RIGHT) / 2.0, HEIGHT - 14, "middle", "bits per parameter, every byte of the model counted");
+	text_in(f, LEFT + (WIDTH - LEFT - RIGHT) / 2.0, HEIGHT - 14, "middle",
+	        "bits per parameter, every byte of the model counted");
 	snprintf(s, sizeof s, "%s, change in %s", p->e->c->metric, metric_change_unit(p->e->c->metric));
 	text_in(f, LEFT, TOP - 12, "start", s);
 }

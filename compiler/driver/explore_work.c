@@ -1,9 +1,10 @@
 /* explore_work.c: processes that take points and score them.
  *
- * The program forks c->jobs workers; a worker claims a point and forks once more to score it, so whatever happens
- * there (a crash, memory that runs out) costs that point only and leaves nothing behind.  Between points a worker keeps
- * the module with the ranges that calibration wrote, as long as the settings about values stay the same.  A score
- * depends on the settings alone: not on order, neighbours or the number of workers. */
+ * The program forks c->jobs workers; a worker claims a point and forks once more to score it, so whatever
+ * happens there (a crash, memory that runs out) costs that point only and leaves nothing behind.  Between
+ * points a worker keeps the module with the ranges that calibration wrote, as long as the settings about
+ * values stay the same.  A score depends on the settings alone: not on order, neighbours or the number of
+ * workers. */
 #include "driver/eval.h"
 #include "driver/explore.h"
 #include "passes/passes.h"
@@ -36,7 +37,7 @@ static double seconds(void)
 	return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-/* ---- one point ----------------------------------------------------------------------------------------- */
+/* ---- one point ---------------------------------------------------------------------------------- */
 
 /* The command line with more options behind it. */
 static bool with_options(const Command *c, const char *text, Command *to, Diag *d)
@@ -153,7 +154,7 @@ static void score_apart(Worker *w, int i, Score *x)
 		waitpid(child, 0, 0);
 }
 
-/* ---- workers --------------------------------------------------------------------------------------------- */
+/* ---- workers ------------------------------------------------------------------------------------ */
 
 static bool work_on(Worker *w, int i)
 {
@@ -179,7 +180,8 @@ static bool is_open(const Explore *e)
 	return false;
 }
 
-/* Until every point has a score, by this process or another.  What others hold may come free when they die. */
+/* Until every point has a score, by this process or another.  What others hold may come free when they
+ * die. */
 static bool work(Worker *w)
 {
 	bool good = true;

@@ -19,7 +19,7 @@ typedef struct {
 	cJSON *json;            /* 0: plain text */
 } Report;
 
-/* ---- layers ---------------------------------------------------------------------------------------- */
+/* ---- layers ------------------------------------------------------------------------------------- */
 
 static bool is_layer(const Op *o)
 {
@@ -79,7 +79,7 @@ static void layers(Report *r, const Module *m)
 		printf("  and %d other%s\n", others, others > 1 ? "s" : "");
 }
 
-/* ---- formats ----------------------------------------------------------------------------------------- */
+/* ---- formats ------------------------------------------------------------------------------------ */
 
 static void described(Report *r, const char *list, const char *name, const Type *t, int64_t bytes, const char *form)
 {
@@ -161,7 +161,7 @@ static void formats(Report *r, const Module *m)
 		}
 }
 
-/* ---- sums ------------------------------------------------------------------------------------------- */
+/* ---- sums --------------------------------------------------------------------------------------- */
 
 static void number(Report *r, const char *key, const char *text, int64_t v)
 {

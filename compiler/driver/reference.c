@@ -1,8 +1,8 @@
 /* reference.c: the float model's outputs on calibration data, and how far another module's are from them.
  *
- * Where the calibration data have labels, the scored output is a classification and the loss is the divergence of the
- * distributions, sum p log(p / q), mean over rows: what cross-entropy rises by, if the float model is right.
- * Otherwise it is the squared error of all outputs relative to their power. */
+ * Where the calibration data have labels, the scored output is a classification and the loss is the
+ * divergence of the distributions, sum p log(p / q), mean over rows: what cross-entropy rises by, if the
+ * float model is right. Otherwise it is the squared error of all outputs relative to their power. */
 #include "data/runner.h"
 #include "driver/sensitivity.h"
 #include "driver/metric.h"
@@ -12,7 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CHUNK = 64, STEPS = 4096, MOST_NUMBERS = 5000000 };     /* of kept outputs, where --limit says nothing */
+/* of kept outputs, where --limit says nothing */
+enum { CHUNK = 64, STEPS = 4096, MOST_NUMBERS = 5000000 };
 
 struct Reference {
 	const Command *c;
@@ -51,7 +52,8 @@ static bool keep(Reference *r, Runner *runner, int n, double *sums)
 }
 
 /* Calls `use` for each sample within the limit. */
-static bool run_samples(Reference *r, Runner *runner, bool (*use)(Reference *, Runner *, int, double *), double *sums, Diag *d)
+static bool run_samples(Reference *r, Runner *runner, bool (*use)(Reference *, Runner *, int, double *),
+                        double *sums, Diag *d)
 {
 	Sample s;
 	int n = 0;
@@ -67,7 +69,7 @@ static bool run_samples(Reference *r, Runner *runner, bool (*use)(Reference *, R
 	return n > 0;
 }
 
-/* ---- losses ------------------------------------------------------------------------------------------------ */
+/* ---- losses ------------------------------------------------------------------------------------- */
 
 static double log_sum(const float *x, int64_t n)
 {
@@ -117,7 +119,7 @@ static bool compare(Reference *r, Runner *runner, int k, double *sums)
 	return true;
 }
 
-/* ---- calls --------------------------------------------------------------------------------------------------- */
+/* ---- calls -------------------------------------------------------------------------------------- */
 
 static Runner *open_module(const Reference *r, Module *m, bool integer, Diag *d)
 {

@@ -57,7 +57,8 @@ static void write_json(const cJSON *j, const char *dir, Diag *d)
 bool report_write(Module *m, const Options *opt, const char *dir, Diag *d)
 {
 	int before = diag_errors(d);
-	if (!make_folder(dir, "", d) || !make_folder(dir, "data", d) || (opt->calib && !make_folder(dir, "golden", d)))
+	if (!make_folder(dir, "", d) || !make_folder(dir, "data", d) || (opt->calib && !make_folder(dir, "golden",
+	                                                                                            d)))
 		return false;
 	cJSON *j = cJSON_CreateObject();
 	cJSON_AddStringToObject(j, "model", m->name);

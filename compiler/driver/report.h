@@ -1,5 +1,5 @@
-/* report.h: a quantized model for whoever builds it in hardware: formats, arithmetic, weight images, golden vectors.
- * docs/report.md describes the files. */
+/* report.h: a quantized model for whoever builds it in hardware: formats, arithmetic, weight images,
+ * golden vectors. docs/report.md describes the files. */
 #ifndef GATEFOLD_REPORT_H
 #define GATEFOLD_REPORT_H
 
@@ -9,13 +9,16 @@
 
 typedef struct cJSON cJSON;
 
-/* Write the report on m (quantized, tensor level; read only but for its arena) into the folder `dir`, which is made.
- * Golden vectors come from the first steps of opt->calib, if there is one.  false with the faults in d. */
+/* Write the report on m (quantized, tensor level; read only but for its arena) into the folder `dir`,
+ * which is made. Golden vectors come from the first steps of opt->calib, if there is one.  false with the
+ * faults in d. */
 bool report_write(Module *m, const Options *opt, const char *dir, Diag *d);
 
-/* report_hex.c: the integers of a tensor as $readmemh reads them: one element a line, two's complement in as many hex
- * digits as its bits need, row-major.  Elements are stored ones.  false: it cannot be written (told in d). */
-bool report_hex(const char *dir, const char *folder, const char *name, const Type *t, const void *stored, int64_t count,
+/* report_hex.c: the integers of a tensor as $readmemh reads them: one element a line, two's complement in
+ * as many hex digits as its bits need, row-major.  Elements are stored ones.  false: it cannot be written
+ * (told in d). */
+bool report_hex(const char *dir, const char *folder, const char *name, const Type *t, const void *stored,
+                int64_t count,
                 Diag *d);
 char *report_path(const char *folder, const char *name);        /* "data/W.hex"; malloc'ed */
 

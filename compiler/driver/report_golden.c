@@ -1,4 +1,5 @@
-/* report_golden.c: golden vectors: a few steps of calibration data through the integer model, all values of the last one. */
+/* report_golden.c: golden vectors: a few steps of calibration data through the integer model, all values
+ * of the last one. */
 #include "data/runner.h"
 #include "driver/report.h"
 #include "passes/tap.h"
@@ -19,12 +20,13 @@ typedef struct {
 } Golden;
 
 /* One list entry and its file.  From `stored`, skip `first` elements and take `count`. */
-static void vector(Golden *g, cJSON *list, const char *prefix, const char *name, const Type *t, const uint8_t *stored,
+static void vector(Golden *g, cJSON *list, const char *prefix, int number, const char *name, const Type *t,
+                   const uint8_t *stored,
                    int64_t first, int64_t count)
 {
-	char *file = text_new("%s%s", prefix, name), *path;
-	for (char *p = file; *p; p++)
-		if (*p == '/')
+	char *file = *prefix ? text_new("%s%d_%s", prefix, number, name) : text_copy(name), *path;
+	for (char *p = file; *p; p++)           /* ports have any names; inner values are identifiers */
+		if (!strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-", *p))
 			*p = '_';
 	path = report_path("golden", file);
 	cJSON *j = cJSON_CreateObject();
@@ -63,9 +65,9 @@ static void tap_vector(Golden *g, Runner *r, const Tap *t)
 	if (t->stepped)
 		first = (int64_t)(bytes / (size_t)elem_size(type->elem)) - n;
 	if (in >= 0)
-		vector(g, g->inputs, "in_", port_at(g->m->in, in)->name, type, stored, 0, n);
+		vector(g, g->inputs, "in", in, port_at(g->m->in, in)->name, type, stored, 0, n);
 	else
-		vector(g, g->values, "", t->name, type, stored, first, n);
+		vector(g, g->values, "", 0, t->name, type, stored, first, n);
 }
 
 static bool one_batch(Golden *g, const char *const *names, int n, bool first, Sample *s)
@@ -81,7 +83,7 @@ static bool one_batch(Golden *g, const char *const *names, int n, bool first, Sa
 	for (const Port *p = g->m->out; good && first && p; p = p->next, out++) {
 		size_t bytes;
 		const void *stored = runner_raw(r, out, &bytes);
-		vector(g, g->outputs, "out_", p->name, p->type, stored, 0, type_count(p->type, g->steps));
+		vector(g, g->outputs, "out", out, p->name, p->type, stored, 0, type_count(p->type, g->steps));
 	}
 	runner_close(r);
 	module_free(copy);

@@ -22,7 +22,8 @@ static uint64_t stored_bits(const void *p, int size, int64_t i)
 	}
 }
 
-bool report_hex(const char *dir, const char *folder, const char *name, const Type *t, const void *stored, int64_t count,
+bool report_hex(const char *dir, const char *folder, const char *name, const Type *t, const void *stored,
+                int64_t count,
                 Diag *d)
 {
 	char *path = text_new("%s/%s/%s.hex", dir, folder, name), dims[128], format[64];

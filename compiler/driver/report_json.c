@@ -8,7 +8,7 @@
 
 #include <string.h>
 
-/* ---- types ------------------------------------------------------------------------------------------- */
+/* ---- types -------------------------------------------------------------------------------------- */
 
 cJSON *report_shape(const Type *t)
 {
@@ -64,7 +64,7 @@ static cJSON *value(const Val *v)
 	return j;
 }
 
-/* ---- ops ----------------------------------------------------------------------------------------------- */
+/* ---- ops ---------------------------------------------------------------------------------------- */
 
 /* Values by name, data with a `$` before it, null for an operand left out, numbers as they are. */
 static cJSON *operand(const Val *v)
@@ -163,7 +163,7 @@ static cJSON *function(const Func *f, const Explained **x)
 	return j;
 }
 
-/* ---- code: functions of registers ------------------------------------------------------------------------ */
+/* ---- code: functions of registers --------------------------------------------------------------- */
 
 static cJSON *statements(const Block *b, bool *used)
 {
@@ -205,7 +205,7 @@ static void code(const Module *m, cJSON *to)
 			cJSON_AddStringToObject(rows, op_info[k].name, op_info[k].c ? op_info[k].c : op_info[k].doc);
 }
 
-/* ---- constants ------------------------------------------------------------------------------------------- */
+/* ---- constants ---------------------------------------------------------------------------------- */
 
 static void constant(const Data *c, cJSON *list, const char *dir, Diag *d)
 {

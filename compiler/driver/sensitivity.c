@@ -12,7 +12,7 @@
 static const int measured[] = {2, 3, 4, 6, 8};
 enum { NMEASURED = sizeof measured / sizeof *measured };
 
-/* ---- what is measured ---------------------------------------------------------------------------------- */
+/* ---- what is measured --------------------------------------------------------------------------- */
 
 static const Data *weights_of(const Op *o)
 {
@@ -68,7 +68,7 @@ static void list_tensors(Sensitivity *s, bool gates)
 		}
 }
 
-/* ---- rounding ------------------------------------------------------------------------------------------ */
+/* ---- rounding ----------------------------------------------------------------------------------- */
 
 static double stored(const Data *d, size_t i)
 {
@@ -90,7 +90,8 @@ static void round_rows(Module *m, const Command *c, Data *to, int32_t from, int3
 	}
 }
 
-/* Widths between measured ones: the logarithm of the loss is nearly a line.  Above 8 bits a quarter for each bit. */
+/* Widths between measured ones: the logarithm of the loss is nearly a line.  Above 8 bits a quarter for
+ * each bit. */
 static void fill_widths(double *loss)
 {
 	for (int b = 1; b <= WIDEST; b++) {
@@ -145,7 +146,7 @@ void sensitivity_free(Sensitivity *s)
 	*s = (Sensitivity){0};
 }
 
-/* ---- output ------------------------------------------------------------------------------------------------ */
+/* ---- output ------------------------------------------------------------------------------------- */
 
 static void as_json(const Sensitivity *s, cJSON *json)
 {
@@ -177,7 +178,8 @@ void sensitivity_print(const Sensitivity *s, cJSON *json)
 		return;
 	}
 	printf("sensitivity: %s, one tensor rounded at a time, %lld steps of calibration data\n",
-	       s->divergence ? "divergence of the outputs in nats" : "squared error of the outputs relative to their power",
+	       s->divergence ? "divergence of the outputs in nats"
+		: "squared error of the outputs relative to their power",
 	       (long long)s->steps);
 	printf("  %-28s %-16s %9s", "weights", "gate", "elements");
 	for (int k = 0; k < NMEASURED; k++)

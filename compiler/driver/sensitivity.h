@@ -18,20 +18,22 @@ typedef struct {
 	Module *m;              /* floats, with ranges */
 	Sensitive *tensor;
 	int n;
-	bool divergence;        /* loss is the mean Kullback-Leibler divergence of the outputs, in nats; else their relative
-	                         * squared error */
+	bool divergence;        /* loss is the mean Kullback-Leibler divergence of the outputs, in nats;
+	                         * else their squared error relative to their power */
 	int64_t steps;
 } Sensitivity;
 
-/* Measure on calibration data (c->limit steps, by default some thousand, fewer where outputs are large): nearest rounding on the scales that c asks for,
- * everything else in floats.  gates: rows of single gates, too.  false with the faults in d. */
+/* Measure on calibration data (c->limit steps, by default some thousand, fewer where outputs are large):
+ * nearest rounding on the scales that c asks for, everything else in floats.  gates: rows of single gates,
+ * too.  false with the faults in d. */
 bool sensitivity_measure(const Command *c, Module *m, bool gates, Sensitivity *s, Diag *d);
 void sensitivity_print(const Sensitivity *s, cJSON *json);
 void sensitivity_free(Sensitivity *s);
 
 /* reference.c: how far the outputs of a module are from those of the float model */
 typedef struct Reference Reference;
-Reference *reference_new(const Command *c, Module *m, Diag *d); /* the float model's outputs on calibration data */
+/* the float model's outputs on calibration data */
+Reference *reference_new(const Command *c, Module *m, Diag *d);
 /* The loss of a module at the stage of `m`: floats, or quantized (integer). */
 bool reference_loss(Reference *r, Module *m, bool integer, double *loss, Diag *d);
 bool reference_divergence(const Reference *r);

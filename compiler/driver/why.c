@@ -1,8 +1,8 @@
-/* why.c: why did it get worse?  Signal and error of each value and each constant, collected from runs of the float
- * and the integer model over the same data.
+/* why.c: why did it get worse?  Signal and error of each value and each constant, collected from runs of
+ * the float and the integer model over the same data.
  *
- * Both modules have the same names at tensor level; what only the integer one has are casts, compared with what
- * they cast.  Values are outputs of copies (passes/tap.c), BATCH at a time, so memory stays bounded. */
+ * Both modules have the same names at tensor level; what only the integer one has are casts, compared with
+ * what they cast.  Values are outputs of copies (passes/tap.c), BATCH at a time, so memory stays bounded. */
 #include "driver/why.h"
 #include "data/runner.h"
 #include "passes/tap.h"
@@ -19,7 +19,7 @@ double power_db(Power p)
 	return p.error > 0 ? 10 * log10(p.signal / p.error) : INFINITY;
 }
 
-/* ---- one batch of values ------------------------------------------------------------------------------- */
+/* ---- one batch of values ------------------------------------------------------------------------ */
 
 /* What v of the quantized module is in the other one: the value of its name, or of what it is cast from. */
 static const Val *float_value(Module *floats, const char *func, const Val *v)
@@ -116,7 +116,8 @@ static bool run_pair(Pair *p, Dataset *s, int64_t limit, Why *w, Diag *d)
 	return done > 0;
 }
 
-/* Where one function has several call sites, the k-th tap of a value belongs to the k-th one of the other module. */
+/* Where one function has several call sites, the k-th tap of a value belongs to the k-th one of the other
+ * module. */
 static void match_taps(Pair *p, Module *floats, const Tap *ftap, int nf)
 {
 	for (int i = 0; i < p->n; i++) {
@@ -166,12 +167,14 @@ static bool compare_batch(Module *floats, Module *quantized, const Options *opt,
 	return good;
 }
 
-/* ---- constants --------------------------------------------------------------------------------------- */
+/* ---- constants ---------------------------------------------------------------------------------- */
 
 static double stored_at(const Data *d, int64_t i)
 {
 	switch (elem_size(d->type->elem)) {
-	case 1:  return elem_is_signed(d->type->elem) ? ((const int8_t *)d->bytes)[i] : ((const uint8_t *)d->bytes)[i];
+	case 1:
+		return elem_is_signed(d->type->elem) ? ((const int8_t *)d->bytes)[i]
+		                                     : ((const uint8_t *)d->bytes)[i];
 	case 2:  return ((const int16_t *)d->bytes)[i];
 	case 4:  return ((const int32_t *)d->bytes)[i];
 	default: return (double)((const int64_t *)d->bytes)[i];
@@ -200,7 +203,7 @@ static void compare_data(const Module *floats, const Module *quantized, Why *w)
 	}
 }
 
-/* ---- where it is lost ---------------------------------------------------------------------------------- */
+/* ---- where it is lost --------------------------------------------------------------------------- */
 
 /* What a function's parameter is at its first call. */
 static const Val *argument(const Module *m, const Func *f, const Val *param, const Func **caller)
@@ -210,7 +213,8 @@ static const Val *argument(const Module *m, const Func *f, const Val *param, con
 		i++;
 	each_func(g, m)
 		each_op(o, &g->body) {
-			int seq = (int)attr_int(o, "seq", 0), at = o->kind == O_scan && i >= seq ? i + (int)attr_int(o, "init", 0) : i;
+			int seq = (int)attr_int(o, "seq", 0), init = (int)attr_int(o, "init", 0);
+			int at = o->kind == O_scan && i >= seq ? i + init : i;
 			if (o->callee != f || i >= f->nparam || at >= o->nin)
 				continue;
 			*caller = g;
@@ -282,7 +286,8 @@ static int by_weight(const void *a, const void *b)
 	return x < y ? -1 : x > y ? 1 : strcmp(u->data->name, v->data->name);
 }
 
-bool why_collect(Module *floats, Module *quantized, const Options *opt, const char *data, int64_t limit, Why *w, Diag *d)
+bool why_collect(Module *floats, Module *quantized, const Options *opt, const char *data, int64_t limit,
+                 Why *w, Diag *d)
 {
 	*w = (Why){0};
 	int n;

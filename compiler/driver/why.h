@@ -11,7 +11,8 @@ enum {
 	WHY_BITS = 33,          /* bits of a stored magnitude: 0 .. 32 */
 };
 
-typedef struct { double signal, error; } Power;         /* sums of squares: of what floats give, of the difference */
+/* sums of squares: of what floats give, of the difference */
+typedef struct { double signal, error; } Power;
 
 typedef struct {
 	const char *name;       /* "step.lstm_0_c1" */
@@ -34,9 +35,11 @@ typedef struct {
 	int64_t sequences, steps;
 } Why;
 
-/* Both models run over `data` (at most `limit` steps, 0: all; whole sequences).  `floats` has names, shapes and ops as
- * the pass quantize saw them, `quantized` is what it made of them.  false with the faults in d. */
-bool why_collect(Module *floats, Module *quantized, const Options *opt, const char *data, int64_t limit, Why *w, Diag *d);
+/* Both models run over `data` (at most `limit` steps, 0: all; whole sequences).  `floats` has names,
+ * shapes and ops as the pass quantize saw them, `quantized` is what it made of them.  false with the
+ * faults in d. */
+bool why_collect(Module *floats, Module *quantized, const Options *opt, const char *data, int64_t limit,
+                 Why *w, Diag *d);
 void why_free(Why *w);
 double power_db(Power p);                       /* infinite without an error */
 

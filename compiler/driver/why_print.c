@@ -45,8 +45,10 @@ static void value_line(const WhyValue *v)
 		snprintf(lost, sizeof lost, "%.1f", here > 0.05 ? here : 0.0);
 	format_text(v->val->type, format, sizeof format);
 	printf("  %-28s %-9s %-12s %8s %9s %9.3f%% %10.2g  |%s|\n", v->name,
-	       v->val->def ? op_info[v->val->def->kind].name : "input", format, db_text(power_db(v->all), db, sizeof db), lost,
-	       100.0 * (double)v->saturated / (double)v->count, v->worst, v->val->type->quant ? histogram(v, bar) : "");
+	       v->val->def ? op_info[v->val->def->kind].name : "input", format, db_text(power_db(v->all), db,
+	                                                                                sizeof db), lost,
+	       100.0 * (double)v->saturated / (double)v->count, v->worst, v->val->type->quant ? histogram(v, bar)
+		: "");
 }
 
 static bool has_spans(const WhyValue *v)
@@ -87,7 +89,8 @@ static void print_text(const Why *w)
 	char format[64], db[32];
 	printf("why: floats and integers side by side, %lld steps of %lld sequence%s, the worst first\n",
 	       (long long)w->steps, (long long)w->sequences, w->sequences == 1 ? "" : "s");
-	printf("  %-28s %-9s %-12s %8s %9s %10s %10s  %s\n", "value", "op", "format", "SNR dB", "lost here", "saturated",
+	printf("  %-28s %-9s %-12s %8s %9s %10s %10s  %s\n", "value", "op", "format", "SNR dB", "lost here",
+	       "saturated",
 	       "greatest", "share of integers by their bits");
 	for (int i = 0; i < w->nvalue; i++)
 		value_line(&w->value[i]);

@@ -1,7 +1,8 @@
 /* explain.c: what becomes of one element in each op.
  *
- * The functions are emitted by the very code that lower uses inside its loops: scalar_op for element-wise ops,
- * linear_fin for what follows an inner product.  So a report cannot say something else than what is compiled. */
+ * The functions are emitted by the very code that lower uses inside its loops: scalar_op for element-wise
+ * ops, linear_fin for what follows an inner product.  So a report cannot say something else than what is
+ * compiled. */
 #include "lower/explain.h"
 #include "lower/linear.h"
 

@@ -22,9 +22,9 @@ typedef struct {
 	int addend_shift;       /* linear: the third operand's integers are shifted left by this */
 } Explained;
 
-/* What lower does, portable body, with the elements of each op of m (quantized, tensor level), in order of functions
- * and ops: *list, in the arena of the answer, a module of the loop functions named there, what they call, and their
- * data.  0 with the fault in d. */
+/* What lower does, portable body, with the elements of each op of m (quantized, tensor level), in order of
+ * functions and ops: *list, in the arena of the answer, a module of the loop functions named there, what
+ * they call, and their data.  0 with the fault in d. */
 Module *explain(const Module *m, const Options *opt, Explained **list, int *n, Diag *d);
 
 #endif

@@ -1,5 +1,6 @@
-/* replay.c: a step of a model computed from its report alone (docs/report.md): report.json, the memory images and the
- * golden vectors.  Knows nothing of the compiler: links cJSON only.  What a hardware simulation would do.
+/* replay.c: a step of a model computed from its report alone (docs/report.md): report.json, the memory
+ * images and the golden vectors.  Knows nothing of the compiler: links cJSON only.  What a hardware
+ * simulation would do.
  *
  *	replay DIR	computes @step op by op from the golden inputs and states; compares every value with the golden one
  * Prints how many elements of how many values agree; exit 1 at the first that does not. */
@@ -43,7 +44,7 @@ static cJSON *named(const cJSON *list, const char *name)
 	return 0;
 }
 
-/* ---- memory images ------------------------------------------------------------------------------------- */
+/* ---- memory images ------------------------------------------------------------------------------ */
 
 static long shape_of(const cJSON *j, Tensor *t)
 {
@@ -51,7 +52,8 @@ static long shape_of(const cJSON *j, Tensor *t)
 	t->rank = 0;
 	t->n = 1;
 	cJSON_ArrayForEach(d, cJSON_GetObjectItem(j, "shape")) {
-		t->dim[t->rank] = cJSON_IsString(d) ? (int)number(cJSON_GetObjectItem(report, "golden"), "steps") : d->valueint;
+		t->dim[t->rank] = cJSON_IsString(d) ? (int)number(cJSON_GetObjectItem(report, "golden"), "steps")
+			: d->valueint;
 		t->n *= t->dim[t->rank++];
 	}
 	return t->n;
@@ -120,7 +122,7 @@ static Tensor *new_value(const cJSON *j)
 	return t;
 }
 
-/* ---- code: rows on registers ----------------------------------------------------------------------------- */
+/* ---- code: rows on registers -------------------------------------------------------------------- */
 
 static int64_t sar(int64_t a, int64_t n) { return a < 0 ? ~(~a >> n) : a >> n; }
 
@@ -136,6 +138,7 @@ static int64_t row(const char *op, int64_t a, int64_t b, int64_t c)
 	if (!strcmp(op, "orw")) return wa | wb;
 	if (!strcmp(op, "xorw")) return wa ^ wb;
 	if (!strcmp(op, "shlw")) return (int32_t)(ua << (wb & 31));
+	if (!strcmp(op, "shrw")) return (int32_t)(ua >> (wb & 31));
 	if (!strcmp(op, "sarw")) return sar(wa, wb & 31);
 	if (!strcmp(op, "minw") || !strcmp(op, "minl")) return a < b ? a : b;
 	if (!strcmp(op, "maxw") || !strcmp(op, "maxl")) return a > b ? a : b;
@@ -197,7 +200,7 @@ static int64_t run(const char *function, const int64_t *arg)
 	fail("no ret in", function);
 }
 
-/* ---- ops ------------------------------------------------------------------------------------------------- */
+/* ---- ops ---------------------------------------------------------------------------------------- */
 
 /* Element of t that stands at index i of a result of this shape: axes of size 1 are broadcast. */
 static int64_t broadcast(const Tensor *t, const Tensor *y, long i)
@@ -250,8 +253,29 @@ static void linear(const cJSON *op, Tensor *y)
 	}
 }
 
+static void concat(const cJSON *op, Tensor *y)
+{
+	int axis = (int)number(cJSON_GetObjectItem(op, "attributes"),
+	                       "axis"), nin = cJSON_GetArraySize(cJSON_GetObjectItem(op, "in"));
+	long inner = 1, at = 0;
+	for (int d = (axis < 0 ? axis + y->rank : axis) + 1; d < y->rank; d++)
+		inner *= y->dim[d];
+	long row = inner * y->dim[axis < 0 ? axis + y->rank : axis];
+	for (int k = 0; k < nin; k++) {
+		const Tensor *x = operand(op, k);
+		long part = inner * x->dim[axis < 0 ? axis + y->rank : axis];
+		for (long i = 0; i < x->n; i++)
+			y->x[i / part * row + at + i % part] = x->x[i];
+		at += part;
+	}
+}
+
 static void move(const cJSON *op, Tensor *y)
 {
+	if (!strcmp(text(op, "op"), "concat")) {
+		concat(op, y);
+		return;
+	}
 	const cJSON *attr = cJSON_GetObjectItem(op, "attributes");
 	const Tensor *x = operand(op, 0);
 	const char *kind = text(op, "op");
@@ -259,7 +283,9 @@ static void move(const cJSON *op, Tensor *y)
 		memcpy(y->x, x->x, (size_t)y->n * sizeof *y->x);
 		return;
 	}
-	int axis = (int)number(attr, "axis"), at = (int)number(attr, "at"), step = cJSON_GetObjectItem(attr, "step") ? (int)number(attr, "step") : 1;
+	int axis = (int)number(attr, "axis"), at = (int)number(attr, "at"), step = cJSON_GetObjectItem(attr,
+	                                                                                               "step")
+		? (int)number(attr, "step") : 1;
 	for (long i = 0; i < y->n; i++) {
 		int index[8], from[8];
 		long rest = i, place = 0;
@@ -279,7 +305,7 @@ static void move(const cJSON *op, Tensor *y)
 	}
 }
 
-/* ---- the step --------------------------------------------------------------------------------------------- */
+/* ---- the step ----------------------------------------------------------------------------------- */
 
 static long compare(const char *function, const Tensor *t)
 {
@@ -291,7 +317,8 @@ static long compare(const char *function, const Tensor *t)
 	Tensor want = image(j);
 	for (long i = 0; i < want.n; i++)
 		if (i >= t->n || t->x[i] != want.x[i]) {
-			fprintf(stderr, "replay: %s[%ld] is %lld, should be %lld\n", name, i, (long long)t->x[i], (long long)want.x[i]);
+			fprintf(stderr, "replay: %s[%ld] is %lld, should be %lld\n", name, i, (long long)t->x[i],
+			        (long long)want.x[i]);
 			exit(1);
 		}
 	free(want.x);
@@ -301,12 +328,21 @@ static long compare(const char *function, const Tensor *t)
 /* The last step's slice of each input; states as they were before it. */
 static void start(const cJSON *step)
 {
-	const cJSON *golden = cJSON_GetObjectItem(report, "golden"), *p, *in = cJSON_GetObjectItem(golden, "inputs")->child;
+	const cJSON *golden = cJSON_GetObjectItem(report, "golden"), *p, *in = cJSON_GetObjectItem(golden,
+	                                                                                           "inputs")->child;
 	cJSON_ArrayForEach(p, cJSON_GetObjectItem(step, "parameters")) {
 		if (!in)
 			fail("no golden input for", text(p, "name"));
 		Tensor whole = image(in), *t = new_value(p);
-		memcpy(t->x, whole.x + whole.n - t->n, (size_t)t->n * sizeof *t->x);
+		long steps = whole.n / t->n, inner = whole.n;   /* elements behind the axis of steps */
+		const cJSON *dim = cJSON_GetObjectItem(in, "shape")->child;
+		for (int k = 0; steps > 1 && k < whole.rank; k++, dim = dim->next) {
+			inner /= whole.dim[k];
+			if (cJSON_IsString(dim))
+				break;
+		}
+		for (long i = 0; i < t->n; i++)
+			t->x[i] = whole.x[(i / inner * steps + steps - 1) * inner + i % inner];
 		free(whole.x);
 		in = in->next;
 	}
