@@ -1,9 +1,10 @@
 /* quantize_masked.c: values that count only where a `where` takes them.
  *
- * Past a sequence's end (sequence_lens, a Loop's condition) the step function goes on computing, and `where` drops what comes
- * out.  What it drops must not widen the range that the kept values share with it: the state of an LSTM whose activations
- * have no bound lost five bits to steps that were never seen.  A value is masked by a condition when nothing but that side
- * of its wheres depends on it; then those wheres' results say the range, and the rest may saturate. */
+ * Past a sequence's end (sequence_lens, a Loop's condition) the step function goes on computing, and `where`
+ * drops what comes out.  What it drops must not widen the range that the kept values share with it: the
+ * state of an LSTM whose activations have no bound lost five bits to steps that were never seen.  A value is
+ * masked by a condition when nothing but that side of its wheres depends on it; then those wheres' results
+ * say the range, and the rest may saturate. */
 #include "passes/quantize.h"
 
 enum { DEEPEST = 12 };
@@ -15,7 +16,8 @@ static bool is_mask(const Op *o, const Val *v, const Mask *m)
 	return o->kind == O_where && o->in[0] == m->condition && o->in[m->side] == v && o->in[3 - m->side] != v;
 }
 
-/* Does all that is computed from v in f go into such wheres?  *direct: into one without another op between. */
+/* Does all that is computed from v in f go into such wheres?  *direct: into one without another op between.
+ * */
 static bool is_masked(const Func *f, const Val *v, Mask m, bool *direct)
 {
 	if (m.depth++ == DEEPEST)

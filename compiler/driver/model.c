@@ -60,8 +60,8 @@ static double cpu_seconds(void)
 	return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-/* The most memory this process had so far, KiB; 0 where the system does not say.  (getrusage's figure would hold that of
- * the program that started us, too.) */
+/* The most memory this process had so far, KiB; 0 where the system does not say.  (getrusage's figure would
+ * hold that of the program that started us, too.) */
 static long peak_kib(void)
 {
 	FILE *f = fopen("/proc/self/status", "r");
@@ -76,8 +76,8 @@ static long peak_kib(void)
 }
 
 /* For --time-passes reading is the first pass: its processor time, and by how much the process grew. */
-static Module *read_timed(Module *(*read)(const char *, const Options *, Diag *), const char *path, const Options *opt,
-                          Diag *d)
+static Module *read_timed(Module *(*read)(const char *, const Options *, Diag *), const char *path,
+                          const Options *opt, Diag *d)
 {
 	double start = cpu_seconds();
 	long before = peak_kib();

@@ -291,9 +291,10 @@ static LLVMValueRef mulhrs(Llvm *e, LLVMValueRef a, LLVMValueRef b)
 	return trunc_to(e, v, 'h');
 }
 
-/* x86 without AVX2 has no shift by another amount for each lane; where LLVM's vectorizers make one of scalar shifts, its
- * code generator builds the powers of two as floats (pslld 23, cvttps2dq).  Integer models hold no float instruction, so
- * such a shift stays scalar: its result passes an empty assembler text, which no vectorizer takes along. */
+/* x86 without AVX2 has no shift by another amount for each lane; where LLVM's vectorizers make one of scalar
+ * shifts, its code generator builds the powers of two as floats (pslld 23, cvttps2dq).  Integer models hold
+ * no float instruction, so such a shift stays scalar: its result passes an empty assembler text, which no
+ * vectorizer takes along. */
 static LLVMValueRef shift_left(Llvm *e, LLVMValueRef a, LLVMValueRef b)
 {
 	LLVMValueRef v = LLVMBuildShl(e->b, a, mask(e, b, 31), "");

@@ -1,5 +1,6 @@
-/* ops_sequence.c: sequences of tensors.  A sequence is known while the graph is walked: a list of values, each of which may
- * be computed when the model runs, and how many there are is a constant.  No op of the IR comes of it. */
+/* ops_sequence.c: sequences of tensors.  A sequence is known while the graph is walked: a list of values,
+ * each of which may be computed when the model runs, and how many there are is a constant.  No op of the IR
+ * comes of it. */
 #include "onnx/operators.h"
 #include "onnx/sketch.h"
 

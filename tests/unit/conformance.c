@@ -2,11 +2,12 @@
  *
  *	test_conformance [--page] [--update] [--write FOLDER]
  *
- * tests/onnx/conformance.txt holds models of an operator each (the first node's, or that behind `?`) with the results
- * wanted, behind `=`.
- * In float they must come out to 1e-5.  In fixed point, with weights and activations of 16 bits calibrated on the same inputs, the signal
- * to quantization noise is measured; integer results must be the same.  A form that fixed point refuses is no fault, but
- * the page says it.  No operator of the import may be without a model.
+ * tests/onnx/conformance.txt holds models of an operator each (the first node's, or that behind `?`) with
+ * the results wanted, behind `=`.
+ * In float they must come out to 1e-5.  In fixed point, with weights and activations of 16 bits calibrated
+ * on the same inputs, the signal to quantization noise is measured; integer results must be the same.  A
+ * form that fixed point refuses is no fault, but the page says it.  No operator of the import may be without
+ * a model.
  *	--page		print the operators' table (docs/conformance.md)
  *	--update	write the results that come out into the table
  *	--write		write each model as ONNX, with its inputs, for a comparison with another program */
@@ -201,7 +202,7 @@ static void fixed_case(TextModel *t, Row *row, const Module *m, Tensor **in, int
 	diag_free(d);
 }
 
-/* ---- one model ---------------------------------------------------------------------------------------- */
+/* ---- one model ----------------------------------------------------------------------------------- */
 
 static const char *operator_of(const TextModel *t)
 {
@@ -276,7 +277,7 @@ static void run_case(TextModel *t)
 	free(t->head);
 }
 
-/* ---- all ------------------------------------------------------------------------------------------------ */
+/* ---- all ----------------------------------------------------------------------------------------- */
 
 static void update_table(void)
 {

@@ -2,15 +2,17 @@
  *
  * A model is a block of lines, ended by an empty one.  `#` starts a comment line.
  *
- *	13 x:f[2,n]{-1,1} i=i[2]{0,1} --dim=n=3       opset; inputs NAME:TYPE[SIZES], constants NAME=TYPE[SIZES], options
+ *	13 x:f[2,n]{-1,1} i=i[2]{0,1} --dim=n=3       opset, inputs NAME:TYPE[SIZES], constants =, options
  *		Gather x i > y axis=1                   operator, operands (- is an omitted one) > results, attributes
  *		-> y                                    results of the model (default: those of the last node)
  *		! message                               what a test expects; lines that start with a mark are the test's
  *
- * TYPE: f d h floats of 32, 64, 16 bits; i n k c integers of 64, 32, 16, 8 bits, u unsigned of 8; b bool; s string.
+ * TYPE: f d h floats of 32, 64, 16 bits; i n k c integers of 64, 32, 16, 8 bits, u unsigned of 8; b bool;
+ * s string; q int4.
  * Braces hold an input's range, or a constant's elements (default 1, 2, 3, ...).
- * Attributes: a=1 int, a=1.5 float (with a point), a="text", lists in brackets, a=t[2]{..}: tensor (t a type), a=@name:
- * the graph that lines below `@name NAME:TYPE[SIZES]..` describe, one tab further in, before the node that has it.
+ * Attributes: a=1 int, a=1.5 float (with a point), a="text", lists in brackets, a=t[2]{..}: tensor (t a type),
+ * a=@name: the graph that lines below `@name NAME:TYPE[SIZES]..` describe, one tab further in, before the node
+ * that has it.
  * A first word `domain.Operator` names the domain, when the text before the last point is no operator. */
 #ifndef TEST_ONNX_TEXT_H
 #define TEST_ONNX_TEXT_H

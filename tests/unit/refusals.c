@@ -2,9 +2,10 @@
  *
  *	test_refusals [--update]
  *
- * tests/onnx/refusals.txt holds small models (unit/onnx_text.h) with all that is said of each, behind `!`.  Then the
- * texts of all refusals are taken out of the sources of compiler/onnx: each must be among the messages that came, or have a
- * line `= FILE: TEXT` in the table (a test in tests/unit/FILE has it).  So there is no refusal without a test, and none that cannot happen.
+ * tests/onnx/refusals.txt holds small models (unit/onnx_text.h) with all that is said of each, behind `!`.
+ * Then the texts of all refusals are taken out of the sources of compiler/onnx: each must be among the
+ * messages that came, or have a line `= FILE: TEXT` in the table (a test in tests/unit/FILE has it).  So
+ * there is no refusal without a test, and none that cannot happen.
  * --update writes what is said into the file. */
 #include "unit/onnx_text.h"
 

@@ -6,7 +6,8 @@
  * is expanded, streamed where that is possible, lowered and run in f32, and must agree with double precision
  * to 1e-5 (relative above 1).  Cases that float cannot follow (within a hair of ThresholdedRelu's jump, or
  * exploding) are drawn again.  --fixed: calibrated on the inputs and run in fixed point with 16-bit weights
- * and activations instead, to 2^-10 of each result's range, which is that of a gate, 1, at the least. Without options: both.
+ * and activations instead, to 2^-10 of each result's range, which is that of a gate, 1, at the least.
+ * Without options: both.
  * --page: both, and which attribute came how often (rnn_tally.h). */
 #include "data/runner.h"
 #include "exec/exec.h"
@@ -289,9 +290,9 @@ static double farthest(const double *a, const double *b, size_t n)
 	return far / most;
 }
 
-/* Does the exact layer on 16-bit operands already stray by a sixteenth of what is allowed, or, with gates and states of 16 bits
- * and whichever way they are rounded, by half?  Then the recurrence amplifies (states that grow, gates without bound), and 16-bit arithmetic cannot
- * follow, whoever does it. */
+/* Does the exact layer on 16-bit operands already stray by a sixteenth of what is allowed, or, with gates
+ * and states of 16 bits and whichever way they are rounded, by half?  Then the recurrence amplifies (states
+ * that grow, gates without bound), and 16-bit arithmetic cannot follow, whoever does it. */
 static double stray(const Case *c, Rnn *o)
 {
 	size_t state = (size_t)o->ndir * o->batch * o->hidden;
@@ -365,7 +366,9 @@ static bool run_fixed(const Case *c, const char *kind, double *worst, Diag *d, c
 
 static void tally_case(const Case *c, bool fixed, bool right)
 {
-	static const char *const operands[NOPERANDS] = {"X", "W", "R", "B", "sequence_lens", "initial_h", "initial_c", "P"};
+	static const char *const operands[NOPERANDS] = {
+		"X", "W", "R", "B", "sequence_lens", "initial_h", "initial_c", "P",
+	};
 	static const char *const results[3] = {"Y", "Y_h", "Y_c"};
 	const Rnn *o = &c->rnn;
 	const struct { bool is; const char *name; } is[] = {
@@ -466,7 +469,8 @@ int main(int argc, char **argv)
 		else if (!strcmp(argv[i], "--seed")) a.seed = strtoull(v, 0, 0), i++;
 		else if (!strcmp(argv[i], "--case")) a.only = atol(v), i++;
 		else if (!strcmp(argv[i], "--exec")) a.kind = v, i++;
-		else return fprintf(stderr, "usage: test_rnn [--count N] [--seed S] [--case K] [--exec KIND] [--fixed] [--page] [-v]\n"), 2;
+		else return fprintf(stderr, "usage: test_rnn [--count N] [--seed S] [--case K] [--exec KIND] [--fixed] "
+		                    "[--page] [-v]\n"), 2;
 	}
 	bool both = argc == 1 || a.page;
 	long bad = (fixed ? 0 : run_cases(&a, false)) + (fixed || both ? run_cases(&a, true) : 0);

@@ -1,5 +1,6 @@
-/* rnn_case.h: a random recurrent layer: operator, directions, layout, shapes, which operands are there and which of them are
- * known only when the model runs, activation functions and their numbers, clip, and which results are wanted. */
+/* rnn_case.h: a random recurrent layer: operator, directions, layout, shapes, which operands are there and
+ * which of them are known only when the model runs, activation functions and their numbers, clip, and which
+ * results are wanted. */
 #ifndef TEST_RNN_CASE_H
 #define TEST_RNN_CASE_H
 

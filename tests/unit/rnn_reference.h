@@ -12,7 +12,8 @@
 
 enum { MAX_ACT = 6, MAX_HIDDEN = 16, MAX_GATES = 4 };
 typedef enum { LSTM, GRU, RNN } RnnKind;
-enum { GATE, CANDIDATE, OUTPUT, SUM, CANDIDATE_SUM, CELL, HIDDEN, KEPT };     /* what integer arithmetic would keep */
+/* What integer arithmetic would keep. */
+enum { GATE, CANDIDATE, OUTPUT, SUM, CANDIDATE_SUM, CELL, HIDDEN, KEPT };
 
 typedef struct Rnn {
 	RnnKind kind;
@@ -29,8 +30,8 @@ typedef struct Rnn {
 	double *y, *yh, *yc;            /* results; all are computed */
 	double hair;                    /* arguments nearer than this to a jump are unfit */
 	double most[2][KEPT];           /* the greatest of each value below, for each direction */
-	int coarse;                     /* 1, 2, 3: these values are rounded to 16 bits, downward, to nearest, upward: power-of-two
-	                                 * steps with a quarter more room than the greatest takes */
+	int coarse;                     /* 1, 2, 3: these values are rounded to 16 bits, downward, to nearest,
+	                                 * upward: power-of-two steps, a quarter more room than the greatest takes */
 	bool unfit;                     /* float cannot follow: an argument near a jump, a value that grew large */
 } Rnn;
 

@@ -1,5 +1,5 @@
-/* rnn_tally.h: which attribute, operand and function came in how many random layers, and in how many of them the
- * results were right, in float and in fixed point.  test_rnn --page prints it (docs/conformance.md). */
+/* rnn_tally.h: which attribute, operand and function came in how many random layers, and in how many of them
+ * the results were right, in float and in fixed point.  test_rnn --page prints it (docs/conformance.md). */
 #ifndef TEST_RNN_TALLY_H
 #define TEST_RNN_TALLY_H
 
