@@ -69,6 +69,21 @@ static bool names_parse(const char *option, const char *list, Names *names, Diag
 	return good;
 }
 
+const char *passes_between(const char *after, const char *last, char *buf, size_t n)
+{
+	bool in = !after;
+	size_t k = 0;
+	*buf = 0;
+	for (int i = 0; i < npasses; i++) {
+		if (in && k < n)
+			k += (size_t)snprintf(buf + k, n - k, "%s%s", k ? "," : "", passes[i].name);
+		in = in || !strcmp(passes[i].name, after);
+		if (!strcmp(passes[i].name, last))
+			break;
+	}
+	return buf;
+}
+
 bool module_is_quantized(const Module *m)
 {
 	for (const Port *p = m->in; p; p = p->next)

@@ -25,6 +25,9 @@ const Pass *pass_find(const char *name);
  * stop: name of the last pass to run, or 0.  m->done-style bookkeeping is not needed: a pass that finds nothing to do changes nothing. */
 bool passes_run(Module *m, const Options *opt, const char *stop, Diag *d);
 
+/* The names of the pipeline's passes behind `after` (0: from the first) up to `last`, "a,b,c".  Returns buf. */
+const char *passes_between(const char *after, const char *last, char *buf, size_t n);
+
 bool module_is_quantized(const Module *m);
 
 #endif

@@ -197,11 +197,8 @@ static void drop_outputs(Runner *r)
 Runner *runner_open_as_is(const Module *m, const Options *opt, Diag *d)
 {
 	Options o = *opt;
-	char skip[512] = "";
-	for (int i = 0; i < npasses; i++)
-		if (passes[i].to == L_TENSOR)
-			snprintf(skip + strlen(skip), sizeof skip - strlen(skip), "%s%s", *skip ? "," : "", passes[i].name);
-	o.skip = skip;
+	char skip[512];
+	o.skip = passes_between(0, "quantize", skip, sizeof skip);
 	return runner_open(m, &o, d);
 }
 

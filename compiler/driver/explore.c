@@ -97,8 +97,6 @@ static char *base_of(const Options *o)
 		add_text(&base, "state", "auto", "");
 	for (int i = 0; i < o->nrule; i++)
 		snprintf(number, sizeof number, "%d", o->rule[i].bits), add_text(&base, "bits", o->rule[i].pattern, number);
-	if (o->skip)
-		add_text(&base, "skip", o->skip, "");
 	snprintf(number, sizeof number, "%llu", (unsigned long long)o->seed);
 	add_text(&base, "seed", number, "");
 	return base;
@@ -107,11 +105,13 @@ static char *base_of(const Options *o)
 /* Options that points set themselves. */
 static bool leaves_points_alone(const Options *o, Diag *d)
 {
-	if (o->weights || o->activations || o->state || o->gates || o->real_scales || o->per_row || o->storage ||
+	if (o->weights || o->activations || o->state || o->gates || o->real_scales || o->per_row || o->size || o->storage ||
 	    o->decode_once)
 		diag_error(d, "--weights BITS, --activations BITS and the like are what the points vary; "
 		           "--points @FILE has points of your own, "
 		           "NAME=BITS holds for all points");
+	if (o->skip)
+		diag_error(d, "--skip is not for explore");
 	return !diag_errors(d);
 }
 

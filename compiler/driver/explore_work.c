@@ -54,20 +54,6 @@ static bool with_options(const Command *c, const char *text, Command *to, Diag *
 	return options_text(row, text, to, d);
 }
 
-/* All passes up to observe are done. */
-static char *passes_done(void)
-{
-	char *list = text_copy("");
-	for (int i = 0; i < npasses; i++) {
-		char *longer = text_new("%s%s%s", list, *list ? "," : "", passes[i].name);
-		free(list);
-		list = longer;
-		if (!strcmp(passes[i].name, "observe"))
-			break;
-	}
-	return list;
-}
-
 static void first_line(const Diag *d, char *buf, size_t n)
 {
 	char *text;
@@ -108,8 +94,9 @@ static void score(const Worker *w, const Point *p, Score *x)
 	Result r = {0};
 	double start = seconds();
 	bool good = with_options(w->e->c, p->settings, &c, d);
+	char done[300];
 	if (good && c.opt.integer && w->observed)
-		c.opt.skip = passes_done();
+		c.opt.skip = passes_between(0, "observe", done, sizeof done);
 	good = good && eval_one(&c, c.opt.integer && w->observed ? w->observed : w->m, c.opt.integer, &r, d);
 	int64_t parameters = count_parameters(w->m);
 	x->state = good ? POINT_DONE : diag_bugs(d) ? POINT_FAILED : POINT_REFUSED;

@@ -194,7 +194,8 @@ static bool quantized_stage(Report *r, Module *m, Diag *d)
 		return false;
 	Module *floats = module_clone(m);
 	Options rest = *opt;
-	rest.passes = "feedback,quantize";      /* not the earlier ones again: names must stay */
+	char behind[200];
+	rest.passes = passes_between("observe", "quantize", behind, sizeof behind);     /* none again: names stay */
 	bool good = passes_run(m, &rest, 0, d) && why(r, floats, m, d);
 	module_free(floats);
 	return good;
