@@ -4,7 +4,7 @@
  *	log2 (1 / step) = level + gain of its tensor + POWER / 2 log2 (weight)
  * weight: how often calibration reads the row of a table; p (1 - p) of a class's probability in the mean.  High-resolution theory
  * says POWER = 1; counts are estimates, and at few bits errors grow less than steps: somewhat less is best on held-out text. */
-#include "passes/feedback.h"
+#include "passes/worth.h"
 
 #include "lower/account.h"
 #include "passes/formats.h"
@@ -13,8 +13,8 @@
 #include "util/mem.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 enum { ROW_BITS = 8, ODD_BITS = 3, CODED_MOST = 127, WIDTH_OFFSET = 2 };
 
@@ -31,23 +31,6 @@ static double rms(const double *x, size_t n)
 	for (size_t i = 0; i < n; i++)
 		sum += x[i] * x[i];
 	return n ? sqrt(sum / (double)n) : 0;
-}
-
-static double log2_of(double x)         /* to 1e-9, by + - * / only */
-{
-	int e;
-	double m = frexp(x, &e), z = (m - 0.75) / (m + 0.75), z2 = z * z, s = 0;
-	for (int k = 27; k > 0; k -= 2)
-		s = s * z2 + 1.0 / k;
-	return e - 0.41503749927884381855 + 2.8853900817779268147 * z * s;
-}
-
-static double exp2_of(double x)
-{
-	double n = floor(x), f = (x - n) * 0.69314718055994530942, s = 1;
-	for (int k = 18; k > 0; k--)
-		s = 1 + s * f / k;
-	return ldexp(s, (int)n);
 }
 
 static void weigh_rows(Work *w, const Moments *mo)
@@ -162,9 +145,9 @@ static double at_level(Search *s, double level, bool quick)
 /* Every byte of the model with the weights as they are rounded now: quantize and lower a copy.  < 0: that fails. */
 static double whole_bytes(Search *s)
 {
-	for (int i = 0; i < s->n; i++)
-		work_store(s->m, &s->w[i]);
 	Module *copy = module_clone(s->m);
+	for (int i = 0; i < s->n; i++)
+		work_store(copy, &s->w[i]);
 	Options opt = *s->opt;
 	opt.target = "any";
 	opt.passes = "quantize,lower,plan";
@@ -186,6 +169,8 @@ static bool learn_rest(Search *s, double weights)
 }
 
 enum { QUICK_LOOKS = 2, LOOKS = 7, CORRECTIONS = 3 };
+enum { MOST_UNITS = 24 };
+static const double TRUST = 0.75, MOST_GAIN = 2;     /* of one measurement */
 static const double CLOSE = 0.997;      /* of the budget is near enough */
 
 /* The finest level whose matrices take at most `room` bytes: bytes fall by about a bit a weight with each level, so each look
@@ -208,6 +193,28 @@ static double search_level(Search *s, double level, double room, int looks)
 	return best;
 }
 
+/* Precision pays best where one more bit a weight buys each unit the same: where damage per weight is equal, as damage falls
+ * with the square of the step.  At few bits it falls less, so that not all of the difference is made up. */
+static bool learn_gains(Search *s)
+{
+	double *damage = mem_array((size_t)s->n, sizeof *damage), mean = 0, params = 0;
+	bool good = worth_measure(s->m, s->opt, s->w, s->n, damage, s->d);
+	for (int i = 0; i < s->n; i++) {
+		double size = (double)s->w[i].u->M * s->w[i].u->K, move = damage[i] > 0 ? TRUST * 0.5 * log2_of(damage[i] / size) : 0;
+		if (s->opt->verbose)
+			fprintf(stderr, "--size: %s alone costs %.5f\n", s->w[i].u->data[0]->name, damage[i]);
+		damage[i] = damage[i] > 0 ? move : NAN;
+		mean += damage[i] > 0 || damage[i] <= 0 ? move * size : 0;
+		params += damage[i] > 0 || damage[i] <= 0 ? size : 0;
+	}
+	for (int i = 0; good && i < s->n; i++) {
+		double move = isnan(damage[i]) ? 0 : damage[i] - mean / params;
+		s->w[i].gain += move > MOST_GAIN ? MOST_GAIN : move < -MOST_GAIN ? -MOST_GAIN : move;
+	}
+	free(damage);
+	return good;
+}
+
 bool compact_choose(Module *m, const Options *opt, Work *w, const Moments *mo, int n, Diag *d)
 {
 	Search s = {m, opt, d, w, n, opt->size * (double)count_parameters(m) / 8, 0};
@@ -217,11 +224,16 @@ bool compact_choose(Module *m, const Options *opt, Work *w, const Moments *mo, i
 		w[i].gain += u->table ? TABLE_GAIN : u->classes ? CLASS_GAIN : SUM_GAIN;
 		weigh_rows(&w[i], &mo[i]);
 	}
-	double level = opt->size - 2;
-	double first = at_level(&s, level, true);
+	double level = opt->size - 2, first = at_level(&s, level, true);
 	if (!learn_rest(&s, first))
 		return false;
-	for (int i = 0, looks = QUICK_LOOKS; i < CORRECTIONS; i++, looks = 0) {
+	bool compare = opt->calib && n > 1 && n <= MOST_UNITS;
+	if (compare) {
+		level = search_level(&s, level, s.budget - s.rest, 0);
+		if (!isnan(level) && (at_level(&s, level, false), !learn_gains(&s)))
+			return false;
+	}
+	for (int i = 0, looks = compare ? 0 : QUICK_LOOKS; i < CORRECTIONS && !isnan(level); i++, looks = 0) {
 		level = search_level(&s, level, s.budget - s.rest, looks);
 		if (isnan(level))
 			break;

@@ -108,21 +108,6 @@ static void work_close(Work *w)
 	free(w->metric), free(w->x), free(w->q), free(w->grid), free(w->need);
 }
 
-/* The mean of what rounding took from each result. */
-static void cancel_mean(Feedback *s, const Work *w)
-{
-	Unit *u = w->u;
-	double *lost = mem_array((size_t)u->M, sizeof *lost);
-	for (int i = 0; i < u->M; i++)
-		for (int k = 0, j = 0; k < u->n; k++)
-			for (; j < (k + 1 < u->n ? u->at[k + 1] : u->K); j++) {
-				size_t at = (size_t)i * (size_t)u->K + (size_t)j;
-				lost[i] += (w->x[at] - w->q[at] * (double)w->grid[i * MAX_PARTS + k].step) * w->metric->mean[j];
-			}
-	bias_add(s->m, u, lost);
-	free(lost);
-}
-
 static void round_unit(Feedback *s, int n)
 {
 	Work w;
@@ -131,7 +116,6 @@ static void round_unit(Feedback *s, int n)
 	plain_grids(s, &w);
 	work_round(&w);
 	work_store(s->m, &w);
-	cancel_mean(s, &w);
 	work_close(&w);
 }
 
@@ -183,10 +167,8 @@ static bool round_compactly(Feedback *s)
 		good &= work_open(s, i, &w[i]);
 	good = good && compact_choose(s->m, s->opt, w, s->mo, s->n, s->d);
 	for (int i = 0; i < s->n; i++) {
-		if (good) {
+		if (good)
 			work_store(s->m, &w[i]);
-			cancel_mean(s, &w[i]);
-		}
 		work_close(&w[i]);
 	}
 	free(w);

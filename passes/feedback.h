@@ -43,7 +43,7 @@ void bias_add(Module *m, const Unit *u, const double *what);    /* what[M] */
 /* Grids for rows or entropy coding, for all units at once: as fine as opt->size allows, or of the widths asked for. */
 bool compact_choose(Module *m, const Options *opt, Work *w, const Moments *mo, int n, Diag *d);
 void work_round(Work *w);               /* x -> q on its grid */
-void work_store(Module *m, const Work *w);      /* q into the module's data, with grids beside them */
+void work_store(Module *m, const Work *w);      /* q into m, the unit's module or a copy: weights, grids, what the bias takes over */
 
 /* reconstruct_was.c: at effort 3, before anything is rounded: keep what the float model has.  Weights and tables W in `<W>_was`,
  * the constant bias beside W (zeros: none) in `<W>_bias_was`. */

@@ -41,8 +41,11 @@ float step_near(StepKind kind, double step)
 		return 1;
 	if (kind == STEP_REAL)
 		return (float)step;
-	int k = list_index(step);
-	return kind == STEP_LIST ? list_step(k) : ldexpf(1, (k + 2) >> 2);
+	if (kind == STEP_LIST)
+		return list_step(list_index(step));
+	int e;
+	double f = frexp(step, &e);
+	return ldexpf(1, 2 * f * f > 1 ? e : e - 1);
 }
 
 float step_beside(StepKind kind, float step, int k)

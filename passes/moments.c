@@ -3,6 +3,7 @@
 
 #include "passes/collect.h"
 #include "passes/linalg.h"
+#include "passes/worth.h"
 #include "util/mem.h"
 
 #include <math.h>
@@ -151,17 +152,6 @@ static bool run_all(Run *r, const Module *m, const Options *opt, Diag *d)
 }
 
 /* ---- class weights ----------------------------------------------------------------------------------------- */
-
-/* e^x for x <= 0 to 1e-7: rough weights, but the same on every machine. */
-static double exp_below(double x)
-{
-	if (x < -40)
-		return 0;
-	double y = x / 1024, e = 1 + y * (1 + y * (0.5 + y * (1.0 / 6)));
-	for (int i = 0; i < 10; i++)
-		e *= e;
-	return e;
-}
 
 static void weigh_classes(Run *r, int i)
 {

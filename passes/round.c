@@ -127,20 +127,36 @@ void work_round(Work *w)
 		round_row(w->metric, w->u, w->x + (size_t)i * K, w->grid + (size_t)i * MAX_PARTS, w->q + (size_t)i * K);
 }
 
+/* The mean of what rounding took from each result goes into the bias. */
+static void cancel_mean(Module *m, const Work *w, const Unit *u)
+{
+	double *lost = mem_array((size_t)u->M, sizeof *lost);
+	for (int i = 0; i < u->M; i++)
+		for (int k = 0, j = 0; k < u->n; k++)
+			for (; j < (k + 1 < u->n ? u->at[k + 1] : u->K); j++) {
+				size_t at = (size_t)i * (size_t)u->K + (size_t)j;
+				lost[i] += (w->x[at] - w->q[at] * (double)w->grid[i * MAX_PARTS + k].step) * w->metric->mean[j];
+			}
+	bias_add(m, u, lost);
+	free(lost);
+}
+
 void work_store(Module *m, const Work *w)
 {
-	const Unit *u = w->u;
-	for (int k = 0; k < u->n; k++) {
-		Data *W = u->data[k];
-		int K = W->type->dim[1], rows = w->per_row ? u->M : 1;
+	Unit u = unit_in(m, w->u);
+	for (int k = 0; k < u.n; k++) {
+		Data *W = u.data[k];
+		int K = W->type->dim[1], rows = w->per_row ? u.M : 1;
 		Data *g = data_find(m, grid_name(m, W));
 		if (!g)
 			g = data_new(m, grid_name(m, W), type_tensor(m, E_f32, 1, (const int32_t[]){rows}));
-		for (int i = 0; i < u->M; i++) {
-			float step = w->grid[(size_t)i * MAX_PARTS + k].step;
+		for (int i = 0; i < u.M; i++) {
+			float step = w->grid[(size_t)i * MAX_PARTS + (size_t)k].step;
 			((float *)g->bytes)[i < rows ? i : 0] = step;
 			for (int j = 0; j < K; j++)
-				((float *)W->bytes)[(size_t)i * K + j] = w->q[(size_t)i * u->K + u->at[k] + j] * step;
+				((float *)W->bytes)[(size_t)i * (size_t)K + (size_t)j] =
+					w->q[(size_t)i * (size_t)u.K + (size_t)(u.at[k] + j)] * step;
 		}
 	}
+	cancel_mean(m, w, &u);
 }

@@ -241,6 +241,22 @@ Unit *units_find(Module *m, WidthOf width, const void *arg)
 	return s.list;
 }
 
+Unit unit_in(Module *copy, const Unit *u)
+{
+	Unit v = *u;
+	v.func = func_find(copy, u->func->name);
+	for (int k = 0; k < u->n; k++) {
+		Op *at = v.func->body.first;
+		for (const Op *o = u->func->body.first; o != u->op[k]; o = o->next)
+			at = at->next;
+		v.op[k] = at;
+		v.data[k] = data_find(copy, u->data[k]->name);
+	}
+	v.reader = 0;           /* not carried over */
+	v.nreader = 0;
+	return v;
+}
+
 int units_port(const Module *m, const Func *f, const Val *v)
 {
 	for (int deep = 0; v && deep < 64; deep++) {

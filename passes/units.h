@@ -29,6 +29,8 @@ typedef struct Unit {
 
 typedef int (*WidthOf)(const Data *d, const void *arg);        /* 0: these weights are not to be rounded here */
 Unit *units_find(Module *m, WidthOf width, const void *arg);
+/* The same unit in a copy of its module. */
+Unit unit_in(Module *copy, const Unit *u);
 /* The parameter of @main that index v of @f stands for (through reshape, slices of scans, calls), or -1. */
 int units_port(const Module *m, const Func *f, const Val *v);
 
