@@ -105,6 +105,18 @@ static bool run(Estimate *s, Diag *d)
 
 /* ---- writing ------------------------------------------------------------------------------------------------------- */
 
+/* Has v a range to write it behind?  A result whose range is sure (tanh) has none so far: it gets what was seen. */
+static bool takes_clip(Val *v, double most)
+{
+	double lo, hi;
+	if (!v->ranged && v->def && sure_range(v->def, &lo, &hi)) {
+		v->ranged = true;
+		v->hi = (float)most;
+		v->lo = lo < 0 ? -v->hi : 0;
+	}
+	return v->ranged;
+}
+
 static void write_clips(Estimate *s)
 {
 	for (int i = 0; i < s->n; i++) {
@@ -113,7 +125,7 @@ static void write_clips(Estimate *s)
 		double clip = histogram_clip(h, kind_of(s, g, bits), bits, !s->q.opt->real_scales);
 		for (int n = 0; n < s->q.n; n++) {
 			Val *v = s->q.node[n].val;
-			if (v && v->ranged && clip > 0 && group_of(&s->q, n) == g)
+			if (v && clip > 0 && group_of(&s->q, n) == g && takes_clip(v, h->most))
 				v->clip = (float)clip;
 		}
 	}

@@ -52,12 +52,12 @@ static void known(Quantizer *q, Node *x, int n)
 	const Val *v = x->val;
 	if (!v || x->silent || x->masked)
 		return;
+	q->node[group_of(q, n)].clip = fmax(q->node[group_of(q, n)].clip, v->clip);
 	if (v->def && sure_range(v->def, &lo, &hi)) {
 		widen(q, n, lo, hi);
 	} else if (v->ranged && isfinite(v->lo) && isfinite(v->hi) && v->lo <= v->hi) {
 		widen(q, n, v->lo, v->hi);
 		q->node[group_of(q, n)].seen = true;
-		q->node[group_of(q, n)].clip = fmax(q->node[group_of(q, n)].clip, v->clip);
 	} else if (v->ranged) {
 		diag_error(q->d, "%%%s in @%s: range [%g, %g] is no range; calibration data or model overflow?",
 		           v->name, x->func->name, (double)v->lo, (double)v->hi);

@@ -133,13 +133,13 @@ static void settle_links(Quantizer *q)
 }
 
 /* What a program hands in may be any bytes: an input has all the bits of the integer it is stored in, and a
- * narrower copy is made for the linears. */
+ * narrower copy is made for the linears.  A state that is handed in is wide, so that its copies are rounded once. */
 static void whole_port(Node *c)
 {
 	if (!c->port_in || c->bits == DEFAULT_BITS || c->bits == WIDE_BITS)
 		return;
 	c->narrow_bits = c->bits;
-	c->bits = c->bits < DEFAULT_BITS ? DEFAULT_BITS : WIDE_BITS;
+	c->bits = c->bits < DEFAULT_BITS && !c->state ? DEFAULT_BITS : WIDE_BITS;
 }
 
 void bits_choose(Quantizer *q)
