@@ -275,6 +275,8 @@ bool pass_lower(Module *m, const Options *opt, Diag *d)
 	}
 	Lower l = {.m = m, .opt = opt, .d = d, .tensor = m->funcs};
 	m->funcs = 0;
+	if (opt->integer && opt->storage)
+		stored_biases(m, l.tensor);
 	m->nbody = dispatches(opt) ? (int)(sizeof bodies / sizeof *bodies) : 1;
 	m->body = NEWN(m->arena, const char *, m->nbody);
 	m->state_size = m->nbody > 1 ? 16 : 0;

@@ -196,3 +196,40 @@ Val *stored_row(Frame *fr, const StoredWeights *w, Val *i, Val **row)
 	Val *s = op_out(m, fr->f, o, 0, reg_w(fr));
 	return w->form->nscale ? s : i;
 }
+
+static Val *narrow(Module *m, Data *b)
+{
+	int64_t n = type_count(b->type, 1);
+	const int32_t *v = b->bytes;
+	for (int64_t i = 0; i < n; i++)
+		if (v[i] < INT16_MIN || v[i] > INT16_MAX)
+			return 0;
+	const char *name = arena_printf(m->arena, "%s_16", b->name);
+	Quant *q = quant_new(m, name, E_i16, b->type->quant->scale);
+	q->rows = b->type->quant->rows;
+	Data *d = data_new(m, name, type_quant(m, q, b->type->rank, b->type->dim));
+	for (int64_t i = 0; i < n; i++)
+		((int16_t *)d->bytes)[i] = (int16_t)v[i];
+	return val_data(m, d);
+}
+
+/* Every product that adds `from`, from op o of f on. */
+static void replace_bias(Func *f, Op *o, const Data *from, Val *to)
+{
+	for (; f; f = f->next, o = f ? f->body.first : 0)
+		for (; o; o = o->next)
+			if (o->kind == O_linear && o->nin > 2 && o->in[2] && o->in[2]->data == from)
+				o->in[2] = to;
+}
+
+void stored_biases(Module *m, Func *tensor)
+{
+	for (Func *f = tensor; f; f = f->next)
+		each_op(o, &f->body) {
+			Data *b = o->kind == O_linear && o->nin > 2 && o->in[2] ? o->in[2]->data : 0;
+			const Quant *q = b ? b->type->quant : 0;
+			Val *v = q && q->elem == E_i32 && !q->zero && !q->book ? narrow(m, b) : 0;
+			if (v)
+				replace_bias(f, o, b, v);
+		}
+}

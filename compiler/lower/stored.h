@@ -21,6 +21,8 @@ Stored *stored_form(const Options *opt, const Func *tensor, const Data *W);
 /* The same, with its functions and data in the module; 0: plain.  Made once. */
 StoredWeights *stored_weights(Frame *fr, Data *W);
 void stored_end(Lower *l);
+/* Biases of products whose integers all fit 16 bits become i16 data. */
+void stored_biases(Module *m, Func *tensor);
 /* A product with stored weights; false: they are plain. */
 bool stored_linear(Frame *fr, Op *o);
 /* In @reset: fill the place of expanded weights. */
