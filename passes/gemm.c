@@ -1,8 +1,8 @@
 /* gemm.c: see gemm.h.
  *
- * Blocks of A are packed, too, so that one tile of ROWS x GEMM_LANES elements of C reads two contiguous streams and stays in
- * registers: 6 rows of 16 lanes are 12 registers of AVX2, 6 of AVX-512.  No fused multiply-add: machines without it would give
- * other bits. */
+ * Blocks of A are packed, too, so that one tile of ROWS x GEMM_LANES elements of C reads two contiguous
+ * streams and stays in registers: 6 rows of 16 lanes are 12 registers of AVX2, 6 of AVX-512.  No fused
+ * multiply-add: machines without it would give other bits. */
 #include "passes/gemm.h"
 #include "passes/simd.h"
 #include "util/mem.h"
@@ -74,7 +74,8 @@ static inline __attribute__((always_inline)) void tile(int k, const float *a, co
 
 /* One block: m rows of packed A by n columns of packed B, k deep; panels of B are `stride` floats apart. */
 ANY_SIMD
-static void block(int m, int n, int k, const float *a, const float *b, size_t stride, float *c, size_t ldc, bool add)
+static void block(int m, int n, int k, const float *a, const float *b, size_t stride, float *c, size_t ldc,
+        bool add)
 {
 	for (int j = 0; j < n; j += GEMM_LANES, b += stride) {
 		int wide = n - j < GEMM_LANES ? n - j : GEMM_LANES;
@@ -97,9 +98,11 @@ static void block(int m, int n, int k, const float *a, const float *b, size_t st
 	}
 }
 
-void gemm(int m, const float *a, size_t by_row, size_t by_column, const Packed *b, float *c, size_t ldc, bool add)
+void gemm(int m, const float *a, size_t by_row, size_t by_column, const Packed *b, float *c, size_t ldc,
+        bool add)
 {
-	int most_rows = m < BLOCK_ROWS ? (m + ROWS - 1) / ROWS * ROWS : BLOCK_ROWS, most_deep = b->k < GEMM_DEPTH ? b->k : GEMM_DEPTH;
+	int most_rows = m < BLOCK_ROWS ? (m + ROWS - 1) / ROWS * ROWS : BLOCK_ROWS, most_deep =
+	        b->k < GEMM_DEPTH ? b->k : GEMM_DEPTH;
 	float *rows = mem_array((size_t)most_rows * (size_t)most_deep + 1, sizeof *rows);
 	size_t stride = (size_t)b->k * GEMM_LANES;
 	for (int p = 0; p < b->k; p += GEMM_DEPTH) {

@@ -1,14 +1,17 @@
-/* reconstruct.c: effort 3: rounding and biases learned so that the quantized model's outputs follow the float model's.
+/* reconstruct.c: effort 3: rounding and biases learned so that the quantized model's outputs follow the
+ * float model's.
  *
- * Error feedback makes each layer's sums right on average; what errors do when they come back through the recurrence it does not
- * see.  Here the whole model runs over calibration data beside the float model, in segments of many steps, and the derivative of
- * the difference of their outputs through time moves the weights' rounding and the biases (block reconstruction, arXiv
- * 2004.10568 and 2102.05426, with the whole model as the block and straight-through rounding).  Labels are not used.
+ * Error feedback makes each layer's sums right on average; what errors do when they come back through the
+ * recurrence it does not see.  Here the whole model runs over calibration data beside the float model, in
+ * segments of many steps, and the derivative of the difference of their outputs through time moves the
+ * weights' rounding and the biases (block reconstruction, arXiv 2004.10568 and 2102.05426, with the whole
+ * model as the block and straight-through rounding).  Labels are not used.
  *
- * A part of the data is held out.  Learning goes in cycles whose rate fades to 0; each starts from the parameters with the least
- * loss on the data held out, and at a lower rate when the last one did not better it.  What is kept is the best, which may
- * be what effort 2 left: it is never worse there.  How long it takes follows from the model's and the data's size, not from
- * a clock: the same integers on every machine. */
+ * A part of the data is held out.  Learning goes in cycles whose rate fades to 0; each starts from the
+ * parameters with the least loss on the data held out, and at a lower rate when the last one did not
+ * better it.  What is kept is the best, which may be what effort 2 left: it is never worse there.  How
+ * long it takes follows from the model's and the data's size, not from a clock: the same integers on every
+ * machine. */
 #include "passes/reconstruct.h"
 #include "passes/feedback.h"
 #include "passes/formats.h"
@@ -64,10 +67,11 @@ static void progress(Reconstruct *r)
 	if (!isatty(STDERR_FILENO) || now - r->start < QUIET_SECONDS || now - r->told < TELL_SECONDS || !r->done)
 		return;
 	r->told = now;
-	fprintf(stderr, "\rreconstructing: %d%%, %.0f s left \x1b[K", (int)(100 * done), (now - r->start) * (1 - done) / done);
+	fprintf(stderr, "\rreconstructing: %d%%, %.0f s left \x1b[K", (int)(100 * done),
+	        (now - r->start) * (1 - done) / done);
 }
 
-/* ---- what learns ------------------------------------------------------------------------------------------------- */
+/* ---- what learns ------------------------------------------------------------------------------------ */
 
 /* Weights that feedback put on a grid; the others stay. */
 static void weights_learn(Reconstruct *r, Param *p)
@@ -103,9 +107,10 @@ static void frame_learn(Reconstruct *r, Frame *f)
 	}
 }
 
-/* ---- what is compared ---------------------------------------------------------------------------------------------- */
+/* ---- what is compared ------------------------------------------------------------------------------- */
 
-/* One output that is a choice from a layer wider than deep: the layers before it learn by their effect on it. */
+/* One output that is a choice from a layer wider than deep: the layers before it learn by their effect on
+ * it. */
 static const Op *wide_head(const Reconstruct *r)
 {
 	const Op *head = 0;
@@ -181,7 +186,7 @@ static size_t coded_bytes(const Reconstruct *r)
 	return n;
 }
 
-/* ---- the schedule ------------------------------------------------------------------------------------------------- */
+/* ---- the schedule ----------------------------------------------------------------------------------- */
 
 static double frame_macs(const Reconstruct *r, const Frame *f)
 {
@@ -242,8 +247,9 @@ static void learn(Reconstruct *r, Reconstructed *result)
 	char line[200];
 	*result = (Reconstructed){.did = true, .first = held_out_loss(r)};
 	result->least = result->first;
-	snprintf(line, sizeof line, "%d cycles of %d epochs of %lld segments, %d sequences of %d steps side by side; loss %.6g",
-	         CYCLES, epochs, (long long)r->segments, r->batches.streams, r->batches.steps * r->batches.units, result->first);
+	snprintf(line, sizeof line, "%d cycles of %d epochs of %lld segments, %d sequences of %d steps; loss %.6g",
+	         CYCLES, epochs, (long long)r->segments, r->batches.streams, r->batches.steps * r->batches.units,
+	         result->first);
 	say(r->opt, line, "");
 	for (int c = 0; c < CYCLES; c++) {
 		cycle(r, epochs, by, pull);
@@ -271,15 +277,16 @@ static void learn(Reconstruct *r, Reconstructed *result)
 		learn_finish(p);
 }
 
-/* ---- the pass ------------------------------------------------------------------------------------------------------ */
+/* ---- the pass --------------------------------------------------------------------------------------- */
 
 static bool open_nets(Reconstruct *r)
 {
 	char err[200];
 	Batches *b = &r->batches;
-	r->student = net_new(r->m, &r->params, fake_quants(r->m, r->opt), b->pair, b->units, b->streams, b->steps, true, err,
-	                     sizeof err);
-	r->teacher = r->student ? net_new(r->m, &r->params, 0, b->pair, b->units, b->streams, b->steps, false, err, sizeof err) : 0;
+	const FakeQuant *fake = fake_quants(r->m, r->opt);
+	r->student = net_new(r->m, &r->params, fake, b->pair, b->units, b->streams, b->steps, true, err, sizeof err);
+	if (r->student)
+		r->teacher = net_new(r->m, &r->params, 0, b->pair, b->units, b->streams, b->steps, false, err, sizeof err);
 	if (!r->teacher)
 		say(r->opt, "left out", err);
 	return r->teacher != 0;

@@ -1,10 +1,10 @@
 /* reconstruct.h: what the files of the pass `reconstruct` share.
  *
- * A Net runs the module's @main over N sequences side by side ("streams"), in segments of T steps, and back: reverse-mode
- * differentiation through time.  Each function that is called becomes a Frame, with room for every run of it in a
- * segment; values lie [run][stream][elements].  Two Nets share the Params: the teacher computes with the float model's
- * constants, the student with those on their grids and, where activations have few bits, with rounded operands of its
- * linears.
+ * A Net runs the module's @main over N sequences side by side ("streams"), in segments of T steps, and
+ * back: reverse-mode differentiation through time.  Each function that is called becomes a Frame, with room
+ * for every run of it in a segment; values lie [run][stream][elements].  Two Nets share the Params: the
+ * teacher computes with the float model's constants, the student with those on their grids and, where
+ * activations have few bits, with rounded operands of its linears.
  *
  *	reconstruct.c		the pass: the schedule, what is kept
  *	reconstruct_net.c	frames and nodes from the module
@@ -102,8 +102,8 @@ FakeQuant *fake_quants(Module *m, const Options *opt);
 void reconstruct_forget(Module *m);             /* drop what reconstruct_remember kept */
 
 /* reconstruct_net.c.  units: runs of @main in a segment.  0 with the reason in err. */
-Net *net_new(Module *m, Param **params, const FakeQuant *fake, const int *pair, int units, int streams, int steps,
-             bool student, char *err, size_t nerr);
+Net *net_new(Module *m, Param **params, const FakeQuant *fake, const int *pair, int units,
+             int streams, int steps, bool student, char *err, size_t nerr);
 void net_free(Net *n);
 Param *param_of(Net *n, Data *d);
 
@@ -114,22 +114,25 @@ void net_clear(Net *n);                         /* derivatives to 0; then set th
 void net_backward(Net *n);
 Buf *net_output(Net *n, int port);              /* [unit][stream][elements] */
 
-/* reconstruct_ops.c.  `run`: which of the frame's.  count rows at once are only asked for ops that need none. */
+/* reconstruct_ops.c.  `run`: which of the frame's.  count rows at once are only asked for ops that need
+ * none. */
 const char *node_prepare(Net *n, Frame *f, NetOp *node);         /* 0, or why not */
 void node_forward(Net *n, Frame *f, NetOp *node, int run);
 void node_backward(Net *n, Frame *f, NetOp *node, int run);
-void linear_weights(Net *n, Frame *f, NetOp *node);              /* derivatives of its constants, over all runs */
+/* derivatives of its constants, over all runs */
+void linear_weights(Net *n, Frame *f, NetOp *node);
 float *buf_at(const Net *n, const Frame *f, const Buf *b, int run);
 float *grad_at(const Net *n, const Frame *f, const Buf *b, int run);
 int32_t *ints_at(const Net *n, const Frame *f, const Buf *b, int run);
 size_t run_place(const Frame *f, const Buf *b, int run);
 
 /* reconstruct_learn.c.  A parameter learns as latent real numbers; `now` is what they round to. */
-/* On its grid: scales of its rows (nscale 1: one for all).  by_row: each row keeps the width its integers have, else the
- * tensor does. */
+/* On its grid: scales of its rows (nscale 1: one for all).  by_row: each row keeps the width its integers
+ * have, else the tensor does. */
 void learn_weights(Param *p, const float *scale, int nscale, bool by_row);
 void learn_bias(Param *p);
-/* Learning rates (of weights in steps of their grids); a pull of weights towards 0, relative to their rate. */
+/* Learning rates (of weights in steps of their grids); a pull of weights towards 0, relative to their
+ * rate. */
 typedef struct { double weights, biases, less; } Rate;
 void learn_update(Param *p, const Rate *rate);  /* one step of Adam down its gradient, which becomes 0 */
 void learn_keep(Param *p);                      /* `now` is the best so far */
@@ -149,22 +152,26 @@ typedef struct {
 	const int *pair;
 	struct BatchData *data;
 } Batches;
-bool batches_open(Batches *b, Module *m, const Options *opt, Diag *d);          /* false: faults in d, or too few data */
+/* false: faults in d, or too few data */
+bool batches_open(Batches *b, Module *m, const Options *opt, Diag *d);
 void batches_fill(const Batches *b, const Group *g, int segment, Net *n);
 void batches_close(Batches *b);
 int64_t batches_tokens(const Batches *b, bool held_out);        /* positions of all groups of a kind */
 
 /* reconstruct_loss.c: how far the student's outputs are from the teacher's. */
 typedef enum { LOSS_NONE, LOSS_CLASSES, LOSS_CHANCES, LOSS_LOGIT, LOSS_SQUARE } LossKind;
-typedef struct { LossKind kind; double weight; double power, count; } Target;      /* power: sum of squares seen */
-int targets_find(const Module *m, const Batches *b, Target *t); /* one for each output; their number that count */
+/* power: sum of squares seen */
+typedef struct { LossKind kind; double weight; double power, count; } Target;
+/* one for each output; their number that count */
+int targets_find(const Module *m, const Batches *b, Target *t);
 /* Both nets have run.  Mean loss of an element of the outputs; derivatives into the student. */
 double loss_of(Net *teacher, Net *student, Target *t, int nout, bool derive);
 
 /* The op that computes output `port`, behind moves, scans and calls. */
 const Op *output_maker(const Module *m, int port);
 
-/* reconstruct.c: the pass, and what it reached: mean loss on the data held out.  did: something was learned. */
+/* reconstruct.c: the pass, and what it reached: mean loss on the data held out.  did: something was
+ * learned. */
 typedef struct { bool did; double first, least; } Reconstructed;
 bool reconstruct(Module *m, const Options *opt, Diag *d, Reconstructed *result);
 
@@ -180,7 +187,8 @@ typedef struct {
 bool block_open(OutBlock *b, const Op *head, Net *teacher, Net *student);
 void block_measure(OutBlock *b, Net *teacher);  /* a segment that ran whole */
 void block_ready(OutBlock *b);
-double block_loss(OutBlock *b, Net *teacher, Net *student);     /* adds derivatives; the student was cleared */
+/* adds derivatives; the student was cleared */
+double block_loss(OutBlock *b, Net *teacher, Net *student);
 void block_close(OutBlock *b);
 
 #endif

@@ -1,9 +1,10 @@
 /* reconstruct_block.c: a wide output layer stands for its inputs.
  *
- * A choice among thousands of classes costs more than all layers before it.  For small errors e of its input the divergence of
- * the distributions is e' F e / 2, F = W' (diag(p) - p p') W: the Fisher metric.  Its mean over calibration data, from the float
- * model, is one small matrix; the layers before are learned with it and the output layer is left out of every segment (the
- * diagonal form of this is BRECQ's, arXiv 2102.05426). */
+ * A choice among thousands of classes costs more than all layers before it.  For small errors e of its
+ * input the divergence of the distributions is e' F e / 2, F = W' (diag(p) - p p') W: the Fisher metric.
+ * Its mean over calibration data, from the float model, is one small matrix; the layers before are learned
+ * with it and the output layer is left out of every segment (the diagonal form of this is BRECQ's, arXiv
+ * 2102.05426). */
 #include "passes/reconstruct.h"
 #include "passes/reconstruct_math.h"
 #include "util/mem.h"

@@ -1,8 +1,8 @@
 /* reconstruct_data.c: calibration data as segments of many streams side by side.
  *
- * Sequences are cut into tracks, whole numbers of segments; tracks of about one length stand side by side and are walked
- * segment after segment, with the states carried on.  A position is a time step, or for a model without T one run.  A tenth is
- * held out: it decides which state of the parameters is best. */
+ * Sequences are cut into tracks, whole numbers of segments; tracks of about one length stand side by side
+ * and are walked segment after segment, with the states carried on.  A position is a time step, or for a
+ * model without T one run.  A tenth is held out: it decides which state of the parameters is best. */
 #include "data/dataset.h"
 #include "data/shape.h"
 #include "data/states.h"
@@ -50,8 +50,8 @@ static void put(Feed *f, int64_t at, const uint32_t *x, int64_t steps, int64_t k
 		f->all = mem_grow(f->all, f->room * sizeof *f->all);
 	}
 	for (size_t o = 0; o < f->outer; o++)
-		memcpy(f->all + (size_t)at * per + o * f->inner, x + (o * (size_t)(f->axis < 0 ? 1 : steps) + (size_t)k) * f->inner,
-		       f->inner * sizeof *x);
+		memcpy(f->all + (size_t)at * per + o * f->inner,
+		       x + (o * (size_t)(f->axis < 0 ? 1 : steps) + (size_t)k) * f->inner, f->inner * sizeof *x);
 }
 
 static void feeds_make(BatchData *b, const Module *m)
@@ -59,7 +59,8 @@ static void feeds_make(BatchData *b, const Module *m)
 	int i = 0;
 	for (const Port *p = m->in; p; p = p->next, i++) {
 		Feed *f = &b->feed[i];
-		*f = (Feed){.type = *p->type, .axis = time_axis(p->type), .outer = 1, .inner = 1, .carried = b->pair[i] >= 0};
+		*f = (Feed){.type = *p->type, .axis = time_axis(p->type), .outer = 1, .inner = 1,
+		            .carried = b->pair[i] >= 0};
 		for (int k = 0; k < f->type.rank; k++)
 			if (k != f->axis)
 				*(k < f->axis ? &f->outer : &f->inner) *= (size_t)f->type.dim[k];
@@ -93,7 +94,7 @@ static void take(BatchData *b, Batches *out, const Sample *s)
 	b->seq[b->nseq - 1].length += steps;
 }
 
-/* ---- tracks --------------------------------------------------------------------------------------------------- */
+/* ---- tracks ----------------------------------------------------------------------------------------- */
 
 static int compare_length(const void *a, const void *b)
 {
@@ -121,8 +122,8 @@ static void add_track(BatchData *b, int64_t first, int64_t segments, bool held_o
 	b->track[b->ntrack++] = (Track){first, (int)segments, held_out};
 }
 
-/* The positions first .. first + length - 1 in tracks of `piece` segments, or one of less; what is over is left out in
- * front, so that ends of sequences stay ends. */
+/* The positions first .. first + length - 1 in tracks of `piece` segments, or one of less; what is over is
+ * left out in front, so that ends of sequences stay ends. */
 static void cut(BatchData *b, int64_t first, int64_t length, int64_t piece, bool held_out)
 {
 	int64_t n = length / b->segment, each = n < piece ? n : piece, over = each ? n % each : 0;
@@ -162,7 +163,8 @@ static int compare_tracks(const void *a, const void *b)
 	return x->first < y->first ? -1 : x->first > y->first;
 }
 
-/* Groups of `streams` neighbours, all cut to the shortest; the last group of a kind is filled up with tracks before it. */
+/* Groups of `streams` neighbours, all cut to the shortest; the last group of a kind is filled up with
+ * tracks before it. */
 static void group_tracks(Batches *out)
 {
 	BatchData *b = out->data;
@@ -225,7 +227,7 @@ bool batches_open(Batches *out, Module *m, const Options *opt, Diag *d)
 	return has_both(out);
 }
 
-/* ---- segments ------------------------------------------------------------------------------------------------- */
+/* ---- segments --------------------------------------------------------------------------------------- */
 
 static int sequence_at(const BatchData *b, int64_t position)
 {

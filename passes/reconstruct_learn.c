@@ -1,10 +1,10 @@
 /* reconstruct_learn.c: parameters that learn.
  *
- * A weight's latent value lies in units of its row's step; the student computes with what it rounds to, and the derivative
- * passes straight through the rounding (Bengio 2013).  Adam (arXiv 1412.6980) makes steps of one size in these units, so one
- * rate fits all tensors.  Latent values start at the integers: only a derivative that keeps its sign for many updates turns a
- * weight, noise does not.  No row leaves the integers it has: its width, and whether they are all odd (a grid without 0),
- * are the storage's. */
+ * A weight's latent value lies in units of its row's step; the student computes with what it rounds to,
+ * and the derivative passes straight through the rounding (Bengio 2013).  Adam (arXiv 1412.6980) makes
+ * steps of one size in these units, so one rate fits all tensors.  Latent values start at the integers:
+ * only a derivative that keeps its sign for many updates turns a weight, noise does not.  No row leaves
+ * the integers it has: its width, and whether they are all odd (a grid without 0), are the storage's. */
 #include "passes/reconstruct.h"
 #include "passes/simd.h"
 #include "storage/storage.h"
@@ -42,9 +42,10 @@ static Learn *learn_new(Param *p)
 	return l;
 }
 
-/* ---- grids ---------------------------------------------------------------------------------------------------- */
+/* ---- grids ------------------------------------------------------------------------------------------ */
 
-ANY_SIMD static void round_all(float *restrict now, const float *restrict latent, size_t n, float scale, float most, bool odd)
+ANY_SIMD static void round_all(float *restrict now, const float *restrict latent, size_t n, float scale,
+        float most, bool odd)
 {
 	for (size_t i = 0; i < n; i++) {
 		float q = odd ? 2 * floorf(latent[i] * 0.5f) + 1 : floorf(latent[i] + 0.5f);
@@ -108,10 +109,10 @@ void learn_bias(Param *p)
 	learn_restart(p);
 }
 
-/* ---- updates --------------------------------------------------------------------------------------------------- */
+/* ---- updates ---------------------------------------------------------------------------------------- */
 
-ANY_SIMD static void adam(float *restrict x, float *restrict mean, float *restrict square, float *restrict g, size_t n,
-                          float rate, float by_mean, float by_square)
+ANY_SIMD static void adam(float *restrict x, float *restrict mean, float *restrict square,
+                          float *restrict g, size_t n, float rate, float by_mean, float by_square)
 {
 	for (size_t i = 0; i < n; i++) {
 		mean[i] = MEAN_DECAY * mean[i] + (1 - MEAN_DECAY) * g[i];
@@ -121,7 +122,8 @@ ANY_SIMD static void adam(float *restrict x, float *restrict mean, float *restri
 	}
 }
 
-/* Nearer to 0 by `less`, and within the row's integers: half a step beyond them the derivative has no effect. */
+/* Nearer to 0 by `less`, and within the row's integers: half a step beyond them the derivative has no
+ * effect. */
 ANY_SIMD static void keep_within(float *x, size_t n, float less, float most)
 {
 	for (size_t i = 0; i < n; i++) {
@@ -165,7 +167,7 @@ void learn_update(Param *p, const Rate *rate)
 	p->fresh[0] = p->fresh[1] = false;
 }
 
-/* ---- the best so far ---------------------------------------------------------------------------------------------- */
+/* ---- the best so far -------------------------------------------------------------------------------- */
 
 void learn_keep(Param *p)
 {

@@ -1,7 +1,8 @@
 /* reconstruct_loss.c: how far the student's outputs are from the teacher's, and which way is nearer.
  *
- * Outputs that choose among classes are compared by the Kullback-Leibler divergence of their distributions, others by
- * squares, each output over its mean square.  What carries on as state is no target. */
+ * Outputs that choose among classes are compared by the Kullback-Leibler divergence of their
+ * distributions, others by squares, each output over its mean square.  What carries on as state is no
+ * target. */
 #include "passes/reconstruct.h"
 #include "passes/reconstruct_math.h"
 
@@ -80,9 +81,9 @@ static double dot_difference(const float *p, const float *t, const float *y, siz
 	return all;
 }
 
-/* p: room for a row; the teacher's logits t, the student's y.  Derivatives are those of the divergence's second-order form,
- * half the variance of y - t under p: noise that is left makes a student that follows the divergence itself too sure of
- * what the calibration text says, and worse on other text. */
+/* p: room for a row; the teacher's logits t, the student's y.  Derivatives are those of the divergence's
+ * second-order form, half the variance of y - t under p: noise that is left makes a student that follows
+ * the divergence itself too sure of what the calibration text says, and worse on other text. */
 static double classes(float *p, const float *t, const float *y, float *g, size_t n, float weight)
 {
 	double lt = softmax_row(p, t, n), ly = softmax_row(g, y, n);

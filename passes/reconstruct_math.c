@@ -122,7 +122,8 @@ ANY_SIMD void many_add_products(float *restrict y, const float *restrict a, cons
 		y[i] += a[i] * b[i];
 }
 
-ANY_SIMD void many_round(float *restrict y, const float *restrict x, size_t n, float scale, float lo, float hi)
+ANY_SIMD void many_round(float *restrict y, const float *restrict x, size_t n, float scale, float lo,
+        float hi)
 {
 	for (size_t i = 0; i < n; i++) {
 		float q = floorf(x[i] / scale + 0.5f);

@@ -1,10 +1,12 @@
-/* reconstruct_math.h: functions of many floats, the same bits on every machine: only + - * / and square roots, no libm. */
+/* reconstruct_math.h: functions of many floats, the same bits on every machine: only + - * / and square
+ * roots, no libm. */
 #ifndef GATEFOLD_RECONSTRUCT_MATH_H
 #define GATEFOLD_RECONSTRUCT_MATH_H
 
 #include <stddef.h>
 
-/* Relative error of exp below 2e-7; arguments are cut to -87 .. 88.  sigmoid and tanh: absolute error below 3e-7. */
+/* Relative error of exp below 2e-7; arguments are cut to -87 .. 88.  sigmoid and tanh: absolute error
+ * below 3e-7. */
 void many_exp(float *y, const float *x, size_t n);
 void many_sigmoid(float *y, const float *x, size_t n);
 void many_tanh(float *y, const float *x, size_t n);

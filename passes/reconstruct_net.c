@@ -32,7 +32,7 @@ Param *param_of(Net *n, Data *d)
 	return *p;
 }
 
-/* ---- values ------------------------------------------------------------------------------------------------- */
+/* ---- values ----------------------------------------------------------------------------------------- */
 
 static void buf_make(Net *n, const Frame *f, Buf *b, const Type *t)
 {
@@ -81,7 +81,7 @@ static void states_make(Net *n, Frame *f, int local)
 	}
 }
 
-/* ---- ops ---------------------------------------------------------------------------------------------------- */
+/* ---- ops -------------------------------------------------------------------------------------------- */
 
 static int dim_at(const Net *n, int32_t d) { return d == DIM_T ? n->steps : d; }
 
@@ -178,8 +178,8 @@ static Frame *frame_new(Net *n, const Func *f, int rows, int len, int depth, con
 	return n->err ? 0 : fr;
 }
 
-Net *net_new(Module *m, Param **params, const FakeQuant *fake, const int *pair, int units, int streams, int steps,
-             bool student, char *err, size_t nerr)
+Net *net_new(Module *m, Param **params, const FakeQuant *fake, const int *pair, int units,
+             int streams, int steps, bool student, char *err, size_t nerr)
 {
 	Arena *arena = arena_new();
 	Net *n = NEW(arena, Net);

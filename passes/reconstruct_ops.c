@@ -6,7 +6,7 @@
 #include <math.h>
 #include <string.h>
 
-/* ---- places -------------------------------------------------------------------------------------------------- */
+/* ---- places ----------------------------------------------------------------------------------------- */
 
 size_t run_place(const Frame *f, const Buf *b, int run)
 {
@@ -38,7 +38,7 @@ static View view_of(const Net *n, const Frame *f, Operand o, int run)
 	return (View){buf_at(n, f, o.buf, run), o.buf->g ? grad_at(n, f, o.buf, run) : 0, o.buf->per};
 }
 
-/* ---- shapes --------------------------------------------------------------------------------------------------- */
+/* ---- shapes ----------------------------------------------------------------------------------------- */
 
 static size_t dim_of(const Net *n, const Type *t, int i)
 {
@@ -47,7 +47,8 @@ static size_t dim_of(const Net *n, const Type *t, int i)
 
 /* For each element of `to` the element of `from` that broadcasting, or an op that moves elements, puts there.
  * axis[i] of from runs along i of to (-1: it does not), starting at `at` with `step`. */
-static int32_t *move_map(Net *n, const Type *from, const Type *to, const int *axis, const int64_t *at, const int64_t *step)
+static int32_t *move_map(Net *n, const Type *from, const Type *to, const int *axis, const int64_t *at,
+        const int64_t *step)
 {
 	size_t count = (size_t)type_count(to, n->steps), stride[MAX_RANK], s = 1;
 	int32_t *map = NEWN(n->arena, int32_t, count + 1);
@@ -125,7 +126,8 @@ static bool is_binary(OpKind k) { return k == O_add || k == O_sub || k == O_mul;
 static bool is_unary(OpKind k)
 {
 	switch (k) {
-	case O_sigmoid: case O_tanh: case O_relu: case O_neg: case O_affine: case O_leakyrelu: case O_hardsigmoid: case O_clip:
+	case O_sigmoid: case O_tanh: case O_relu: case O_neg: case O_affine: case O_leakyrelu:
+	case O_hardsigmoid: case O_clip:
 		return true;
 	default:
 		return false;
@@ -173,7 +175,7 @@ const char *node_prepare(Net *n, Frame *f, NetOp *node)
 	}
 }
 
-/* ---- element by element ----------------------------------------------------------------------------------------- */
+/* ---- element by element ----------------------------------------------------------------------------- */
 
 static float unary(const Op *o, float x)
 {
@@ -215,14 +217,16 @@ static void unary_forward(const Op *o, float *y, const float *x, size_t count)
 			y[i] = unary(o, x[i]);
 }
 
-ANY_SIMD static void squash_backward(bool is_tanh, float *restrict gx, const float *restrict gy, const float *restrict y,
+ANY_SIMD static void squash_backward(bool is_tanh, float *restrict gx, const float *restrict gy,
+                                     const float *restrict y,
                                      size_t count)
 {
 	for (size_t i = 0; i < count; i++)
 		gx[i] += gy[i] * (is_tanh ? 1 - y[i] * y[i] : y[i] * (1 - y[i]));
 }
 
-static void unary_backward(const Op *o, float *gx, const float *gy, const float *y, const float *x, size_t count)
+static void unary_backward(const Op *o, float *gx, const float *gy, const float *y, const float *x,
+        size_t count)
 {
 	if (o->kind == O_sigmoid || o->kind == O_tanh)
 		squash_backward(o->kind == O_tanh, gx, gy, y, count);
@@ -241,7 +245,8 @@ static void binary_forward(const Net *n, const NetOp *node, View a, View b, floa
 	size_t per = node->out[0]->per;
 	for (int s = 0; s < n->streams; s++, a.x += a.stride, b.x += b.stride, y += per)
 		for (size_t e = 0; e < per; e++) {
-			float p = a.x[node->map[0] ? (size_t)node->map[0][e] : e], q = b.x[node->map[1] ? (size_t)node->map[1][e] : e];
+			float p = a.x[node->map[0] ? (size_t)node->map[0][e] : e];
+			float q = b.x[node->map[1] ? (size_t)node->map[1][e] : e];
 			y[e] = binary(node->op->kind, p, q);
 		}
 }
@@ -264,7 +269,7 @@ static void binary_backward(const Net *n, const NetOp *node, View a, View b, con
 	}
 }
 
-/* ---- linear ------------------------------------------------------------------------------------------------------ */
+/* ---- linear ----------------------------------------------------------------------------------------- */
 
 static const Packed *packed(const Net *n, Param *w, int which)
 {
@@ -312,7 +317,8 @@ static void linear_forward(Net *n, Frame *f, NetOp *node, int run)
 	const float *b = has && node->in[2].param ? view_of(n, f, node->in[2], run).x : 0;
 	for (size_t i = 0; b && i < rows; i++)
 		memcpy(y + i * M, b, M * sizeof *y);
-	gemm((int)rows, linear_operand(n, f, node, run), (size_t)w->cols, 1, packed(n, w, n->student ? 0 : 2), y, M, has);
+	gemm((int)rows, linear_operand(n, f, node, run), (size_t)w->cols, 1, packed(n, w, n->student ? 0 : 2), y,
+	        M, has);
 }
 
 static void linear_backward(Net *n, Frame *f, NetOp *node, int run)
@@ -346,7 +352,7 @@ void linear_weights(Net *n, Frame *f, NetOp *node)
 	gemm_unpack(&x);
 }
 
-/* ---- the rest ------------------------------------------------------------------------------------------------------ */
+/* ---- the rest --------------------------------------------------------------------------------------- */
 
 static size_t table_row(const Param *p, int32_t i)
 {
@@ -398,7 +404,8 @@ static void move_forward(Net *n, Frame *f, NetOp *node, int run)
 	Buf *x = node->in[0].buf, *y = node->out[0];
 	for (int s = 0; s < n->streams; s++)
 		for (size_t e = 0; e < y->per; e++) {
-			size_t from = (size_t)s * x->per + (node->map[0] ? (size_t)node->map[0][e] : e), to = (size_t)s * y->per + e;
+			size_t from = (size_t)s * x->per + (node->map[0] ? (size_t)node->map[0][e] : e);
+			size_t to = (size_t)s * y->per + e;
 			if (y->i)
 				ints_at(n, f, y, run)[to] = ints_at(n, f, x, run)[from];
 			else
@@ -431,7 +438,8 @@ static void softmax(Net *n, Frame *f, NetOp *node, int run, bool back)
 	bool is_log = node->op->kind == O_logsoftmax;
 	const float *x = buf_at(n, f, node->in[0].buf, run);
 	float *y = buf_at(n, f, node->out[0], run);
-	float *gx = back ? grad_at(n, f, node->in[0].buf, run) : 0, *gy = back ? grad_at(n, f, node->out[0], run) : 0;
+	float *gx = back ? grad_at(n, f, node->in[0].buf, run) : 0;
+	float *gy = back ? grad_at(n, f, node->out[0], run) : 0;
 	for (size_t r = 0; r < rows; r++, x += D, y += D) {
 		if (!back) {
 			double sum = softmax_row(y, x, D);
@@ -460,7 +468,9 @@ void node_forward(Net *n, Frame *f, NetOp *node, int run)
 	case O_gather: gather(n, f, node, run, false); return;
 	case O_concat: concat(n, f, node, run, false); return;
 	case O_softmax: case O_logsoftmax: softmax(n, f, node, run, false); return;
-	case O_reshape: case O_slice: case O_transpose: case O_expand: case O_cast: move_forward(n, f, node, run); return;
+	case O_reshape: case O_slice: case O_transpose: case O_expand: case O_cast:
+		move_forward(n, f, node, run);
+		return;
 	default:
 		if (is_unary(o->kind))
 			unary_forward(o, buf_at(n, f, node->out[0], run), view_of(n, f, node->in[0], run).x,
@@ -481,7 +491,9 @@ void node_backward(Net *n, Frame *f, NetOp *node, int run)
 	case O_gather: gather(n, f, node, run, true); return;
 	case O_concat: concat(n, f, node, run, true); return;
 	case O_softmax: case O_logsoftmax: softmax(n, f, node, run, true); return;
-	case O_reshape: case O_slice: case O_transpose: case O_expand: case O_cast: move_backward(n, f, node, run); return;
+	case O_reshape: case O_slice: case O_transpose: case O_expand: case O_cast:
+		move_backward(n, f, node, run);
+		return;
 	default:
 		if (is_unary(o->kind))
 			unary_backward(o, grad_at(n, f, node->in[0].buf, run), grad_at(n, f, node->out[0], run),

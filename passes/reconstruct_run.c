@@ -1,4 +1,5 @@
-/* reconstruct_run.c: a segment forward and backward, through calls, scans and what is carried from run to run. */
+/* reconstruct_run.c: a segment forward and backward, through calls, scans and what is carried from run to
+ * run. */
 #include "passes/reconstruct.h"
 #include "passes/reconstruct_math.h"
 
@@ -7,7 +8,7 @@
 static void frame_forward(Net *n, Frame *f, int run);
 static void frame_backward(Net *n, Frame *f, int run);
 
-/* ---- operands of any kind ------------------------------------------------------------------------------------ */
+/* ---- operands of any kind --------------------------------------------------------------------------- */
 
 /* Copy an operand at a run, stream by stream. */
 static void read_operand(const Net *n, const Frame *f, Operand from, int run, float *to, size_t per)
@@ -27,7 +28,7 @@ static void add_gradient(const Net *n, const Frame *f, Operand to, int run, cons
 		many_add(grad_at(n, f, to.buf, run), g, (size_t)n->streams * per);
 }
 
-/* ---- scans --------------------------------------------------------------------------------------------------- */
+/* ---- scans ------------------------------------------------------------------------------------------ */
 
 typedef struct { size_t outer, inner, len; } Cut;      /* an axis between what is before and behind it */
 
@@ -188,7 +189,8 @@ static void scan_forward(Net *n, Frame *f, NetOp *node, int run)
 		if (i < form.init)
 			read_operand(n, f, node->in[form.seq + i], run, buf_at(n, c, b, first), b->per);
 		else if (run > 0)
-			memcpy(buf_at(n, c, b, first), buf_at(n, c, b, first) - state_size(n, b), state_size(n, b) * sizeof(float));
+			memcpy(buf_at(n, c, b, first), buf_at(n, c, b, first) - state_size(n, b),
+			       state_size(n, b) * sizeof(float));
 	}
 	for (int k = 0; k < c->len; k++) {
 		int at = form.reverse ? c->len - 1 - k : k;
@@ -198,7 +200,8 @@ static void scan_forward(Net *n, Frame *f, NetOp *node, int run)
 	}
 	for (int i = 0; i < form.init; i++) {
 		Buf *b = state_buf(c, i);
-		memcpy(buf_at(n, f, node->out[c->func->nret + i], run), buf_at(n, c, b, first + c->len - 1) + state_size(n, b),
+		memcpy(buf_at(n, f, node->out[c->func->nret + i], run),
+		       buf_at(n, c, b, first + c->len - 1) + state_size(n, b),
 		       state_size(n, b) * sizeof(float));
 	}
 }
@@ -228,7 +231,7 @@ static void scan_backward(Net *n, Frame *f, NetOp *node, int run)
 	}
 }
 
-/* ---- one run of a function ----------------------------------------------------------------------------------- */
+/* ---- one run of a function -------------------------------------------------------------------------- */
 
 static void next_forward(Net *n, Frame *f, NetOp *node, int run)
 {
@@ -295,7 +298,7 @@ static void frame_backward(Net *n, Frame *f, int run)
 	}
 }
 
-/* ---- a segment ----------------------------------------------------------------------------------------------- */
+/* ---- a segment -------------------------------------------------------------------------------------- */
 
 Buf *net_output(Net *n, int port) { return n->main->ret[port].buf; }
 
@@ -338,7 +341,8 @@ void net_forward(Net *n)
 		Buf *b = n->state[i].buf;
 		const Frame *at = n->state[i].frame;
 		if (!n->state[i].local)
-			memcpy(n->state[i].kept, buf_at(n, at, b, at->count - 1) + state_size(n, b), state_size(n, b) * sizeof(float));
+			memcpy(n->state[i].kept, buf_at(n, at, b, at->count - 1) + state_size(n, b), state_size(n,
+			        b) * sizeof(float));
 	}
 }
 

@@ -1,4 +1,5 @@
-/* reconstruct_was.c: the float model, kept beside the one that is being rounded, and what quantize will do to activations. */
+/* reconstruct_was.c: the float model, kept beside the one that is being rounded, and what quantize will do
+ * to activations. */
 #include "passes/feedback.h"
 #include "passes/passes.h"
 #include "passes/reconstruct.h"

@@ -1,5 +1,6 @@
-/* reconstruct.c: derivatives of each op against finite differences, through scans and carried states; products and functions
- * against plain loops; small models whose loss must fall, with the same weights each time. */
+/* reconstruct.c: derivatives of each op against finite differences, through scans and carried states;
+ * products and functions against plain loops; small models whose loss must fall, with the same weights
+ * each time. */
 #include "passes/feedback.h"
 #include "passes/passes.h"
 #include "passes/reconstruct.h"
@@ -90,8 +91,8 @@ static void check_one(World *w, const char *what, float *x, float g)
 		fail_msg("%s: derivative %g, differences say %g", what, g, slope);
 }
 
-/* Each constant and each input that is no integer. */
-static void check(const char *text, const int *pair, int units, int streams, int steps)
+/* Each constant and each input that is no integer.  want: the hash of the derivatives' bits, on every machine. */
+static void check(const char *text, const int *pair, int units, int streams, int steps, uint32_t want)
 {
 	World w = world_open(text, pair, units, streams, steps);
 	loss(&w, true);
@@ -105,6 +106,15 @@ static void check(const char *text, const int *pair, int units, int streams, int
 			check_one(&w, w.net->main->func->param[i]->name, &b->x[k], b->g[k]);
 	}
 	assert_true(seen > 0);
+	for (Param *p = w.params; p; p = p->next)
+		memset(p->grad, 0, sizeof(float) * (size_t)(p->rows * p->cols));
+	loss(&w, true);
+	uint32_t hash = 2166136261u;
+	for (Param *p = w.params; p; p = p->next)
+		for (int i = 0; i < p->rows * p->cols * (int)sizeof(float); i++)
+			hash = (hash ^ ((uint8_t *)p->grad)[i]) * 16777619u;
+	if (hash != want)
+		fail_msg("derivatives have the hash 0x%08x, on other machines 0x%08x", hash, want);
 	for (Param *p = w.params; p; p = p->next)
 		learn_free(p);
 	net_free(w.net);
@@ -131,11 +141,11 @@ static const char lstm[] =
 static void test_lstm(void **state)
 {
 	(void)state;
-	check(lstm, no_pair, 1, 3, 5);
+	check(lstm, no_pair, 1, 3, 5, 0x219ecc89);
 }
 
-/* A state handed in and out by ports, runs in a row, a scan from the last step to the first that keeps its last result, and
- * its final state as a result. */
+/* A state handed in and out by ports, runs in a row, a scan from the last step to the first that keeps its
+ * last result, and its final state as a result. */
 static void test_states(void **state)
 {
 	static const char text[] =
@@ -152,25 +162,28 @@ static void test_states(void **state)
 		"next %h = %h1\nret %h, %h1\n}\n";
 	static const int pair[8] = {-1, 1, -1, -1, -1, -1, -1, -1};
 	(void)state;
-	check(text, pair, 3, 2, 1);
+	check(text, pair, 3, 2, 1, 0xa11dd7fe);
 }
 
 static void test_ops(void **state)
 {
 	static const char text[] =
-		"module \"m\" level=tensor\ninput \"x\" f32[2,6]\noutput \"y\" f32[2,6]\noutput \"p\" f32[2,6]\noutput \"q\" f32[3,8]\n"
+		"module \"m\" level=tensor\ninput \"x\" f32[2,6]\noutput \"y\" f32[2,6]\noutput \"p\" f32[2,6]\n"
+		"output \"q\" f32[3,8]\n"
 		"data $k f32[6] = 0.0\ndata $W f32[6,6] = 0.0\n"
 		"func @main(%x f32[2,6]) f32[2,6], f32[2,6], f32[3,8] {\n"
-		"%l =f32[2,6] linear %x, $W\n%r =f32[2,6] relu %l\n%n =f32[2,6] neg %r\n%a =f32[2,6] affine %n, alpha=0.5, beta=0.25\n"
+		"%l =f32[2,6] linear %x, $W\n%r =f32[2,6] relu %l\n%n =f32[2,6] neg %r\n"
+		"%a =f32[2,6] affine %n, alpha=0.5, beta=0.25\n"
 		"%i =f32[2,6] leakyrelu %a, alpha=0.25\n%j =f32[2,6] hardsigmoid %i, alpha=0.25, beta=0.5\n"
-		"%c =f32[2,6] clip %j, lo=-0.5, hi=0.75\n%m =f32[2,6] mul %c, $k\n%m2 =f32[2,6] mul %m, %m\n%y =f32[2,6] call @sum, %m2, %x\n"
+		"%c =f32[2,6] clip %j, lo=-0.5, hi=0.75\n%m =f32[2,6] mul %c, $k\n%m2 =f32[2,6] mul %m, %m\n"
+		"%y =f32[2,6] call @sum, %m2, %x\n"
 		"%p =f32[2,6] softmax %x, axis=-1\n%s0 =f32[2,6] logsoftmax %l, axis=1\n"
 		"%s1 =f32[2,3] slice %s0, axis=1, at=1, step=2\n%s2 =f32[2,1] slice %x, axis=1, at=-1\n"
 		"%s3 =f32[2,4] concat %s1, %s2, axis=1\n%t =f32[4,2] transpose %s3, perm=[1, 0]\n%u =f32[1,8] reshape %t\n"
 		"%q =f32[3,8] expand %u\nret %y, %p, %q\n}\n"
 		"func @sum(%a f32[2,6], %b f32[2,6]) f32[2,6] {\n%c =f32[2,6] add %a, %b\nret %c\n}\n";
 	(void)state;
-	check(text, no_pair, 1, 2, 1);
+	check(text, no_pair, 1, 2, 1, 0x3ecbc129);
 }
 
 static void test_refused(void **state)
@@ -188,12 +201,13 @@ static void test_refused(void **state)
 	module_free(m);
 }
 
-/* ---- arithmetic ------------------------------------------------------------------------------------------------------ */
+/* ---- arithmetic ------------------------------------------------------------------------------------- */
 
 static void one_product(int m, int n, int k, bool add)
 {
 	uint64_t seed = (uint64_t)(m * n + k);
-	float *a = malloc(sizeof *a * (size_t)(m * k)), *b = malloc(sizeof *b * (size_t)(k * n)), *c = malloc(sizeof *c * (size_t)(m * n));
+	float *a = malloc(sizeof *a * (size_t)(m * k)), *b = malloc(sizeof *b * (size_t)(k * n));
+	float *c = malloc(sizeof *c * (size_t)(m * n));
 	for (int i = 0; i < m * k; i++)
 		a[i] = noise(&seed);
 	for (int i = 0; i < k * n; i++)
@@ -237,13 +251,14 @@ static void test_functions(void **state)
 		many_exp(&e, &x, 1);
 		many_sigmoid(&s, &x, 1);
 		many_tanh(&t, &x, 1);
-		assert_true(fabs(e / exp(x) - 1) < 2e-7 && fabs(s - 1 / (1 + exp(-(double)x))) < 3e-7 && fabs(t - tanh(x)) < 3e-7);
+		assert_true(fabs(e / exp(x) - 1) < 2e-7 && fabs(s - 1 / (1 + exp(-(double)x))) < 3e-7 &&
+		        fabs(t - tanh(x)) < 3e-7);
 	}
 	for (double x = 1e-9; x < 1e9; x *= 1.7)
 		assert_true(fabs(exact_log(x) - log(x)) < 1e-12 * (1 + fabs(log(x))));
 }
 
-/* ---- learning -------------------------------------------------------------------------------------------------------- */
+/* ---- learning --------------------------------------------------------------------------------------- */
 
 static const char learner[] =
 	"module \"m\" level=tensor\ninput \"x\" f32[T,1,4]\noutput \"y\" f32[T,1,%d]\n"
@@ -254,8 +269,10 @@ static const char learner[] =
 	"%%y =f32[T,1,%d] linear %%h, $O, $ob\nret %%y\n}\n"
 	"func @cell(%%x f32[1,4]) state(%%h f32[1,6] = 0) f32[1,6] {\n"
 	"%%gx =f32[1,12] linear %%x, $W, $b\n%%g =f32[1,12] linear %%h, $R, %%gx\n"
-	"%%z0 =f32[1,6] slice %%g, axis=1, at=0\n%%z =f32[1,6] sigmoid %%z0\n%%n0 =f32[1,6] slice %%g, axis=1, at=6\n"
-	"%%n =f32[1,6] tanh %%n0\n%%d =f32[1,6] sub %%h, %%n\n%%e =f32[1,6] mul %%z, %%d\n%%h1 =f32[1,6] add %%n, %%e\n"
+	"%%z0 =f32[1,6] slice %%g, axis=1, at=0\n%%z =f32[1,6] sigmoid %%z0\n"
+	"%%n0 =f32[1,6] slice %%g, axis=1, at=6\n"
+	"%%n =f32[1,6] tanh %%n0\n%%d =f32[1,6] sub %%h, %%n\n%%e =f32[1,6] mul %%z, %%d\n"
+	"%%h1 =f32[1,6] add %%n, %%e\n"
 	"next %%h = %%h1\nret %%h1\n}\n";
 
 static char calib[] = "/tmp/gatefold-reconstruct-XXXXXX.npz";
@@ -294,8 +311,8 @@ static Module *learn_once(int outputs, int storage, Reconstructed *result)
 	each_data(data, m)
 		for (size_t i = 0; i < data->size / sizeof(float); i++)
 			((float *)data->bytes)[i] = noise(&seed) * (data->name[0] == 'R' ? 1.2f : 0.8f);
-	Options opt = {.integer = true, .weights = 2, .effort = 3, .per_row = true, .real_scales = true, .calib = calib,
-	               .storage = storage, .exec = "interp"};
+	Options opt = {.integer = true, .weights = 2, .effort = 3, .per_row = true, .real_scales = true,
+	               .calib = calib,               .storage = storage, .exec = "interp"};
 	BitsRule fine = {"O", 8};      /* the output layer: it is left alone where it is wide */
 	opt.rule = &fine;
 	opt.nrule = 1;
@@ -355,7 +372,8 @@ static void test_coded(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_lstm), cmocka_unit_test(test_states), cmocka_unit_test(test_ops), cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_lstm), cmocka_unit_test(test_states), cmocka_unit_test(test_ops),
+		cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_products), cmocka_unit_test(test_functions), cmocka_unit_test(test_squares),
 		cmocka_unit_test(test_wide), cmocka_unit_test(test_coded),
 	};
