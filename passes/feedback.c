@@ -4,8 +4,8 @@
  * it multiplies in the calibration data (moments.c); for the rows of a table, W'W of what reads them.  What is left of the mean
  * goes into the bias.
  *	effort 1	one run of the float model gives all moments
- *	effort 2	each level's moments come from the model as rounded so far, and the biases are corrected by what the
- *			rounded model's results lack on average, twice
+ *	effort 2	each level's moments come from the model as rounded so far; then, level by level, the biases are corrected
+ *			by what the rounded model's results lack on average
  * The weights stay floats, now on the grid that `<W>_grid` names, where quantize finds their scales.  Only + - * / and square
  * roots of doubles: the same integers on every machine. */
 #include "passes/feedback.h"
@@ -20,7 +20,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PLAIN_BITS = 8, BIAS_ROUNDS = 2, CLASS_SAMPLES = 1024 };
+enum { PLAIN_BITS = 8, CLASS_SAMPLES = 1024 };
 
 typedef struct {
 	Module *m, *was;        /* was: as it came, in floats */
@@ -175,12 +175,24 @@ static bool round_compactly(Feedback *s)
 	return good;
 }
 
+/* The last unit of the level that starts with `first`. */
+static int level_end(const Feedback *s, int first)
+{
+	int last = first;
+	while (last + 1 < s->n && s->u[last + 1]->level == s->u[first]->level)
+		last++;
+	return last;
+}
+
+/* What results lack on average goes into the biases, in the order of the data flow: what a level lacks because of the one
+ * before it must not be made up for twice. */
 static bool correct_biases(Feedback *s)
 {
-	for (int round = 0; round < BIAS_ROUNDS; round++) {
-		if (!collect(s, 0, s->n - 1, (MomentsWanted){.steps = calibration_steps(s->m, s->opt), .was = s->was}))
+	for (int first = 0, last; first < s->n; first = last + 1) {
+		last = level_end(s, first);
+		if (!collect(s, first, last, (MomentsWanted){.steps = calibration_steps(s->m, s->opt), .was = s->was}))
 			return false;
-		for (int i = 0; i < s->n; i++) {
+		for (int i = first; i <= last; i++) {
 			Moments *mo = &s->mo[i];
 			for (int k = 0; mo->diff && k < s->u[i]->M; k++)
 				mo->diff[k] /= mo->count > 0 ? mo->count : 1;
@@ -194,8 +206,7 @@ static bool correct_biases(Feedback *s)
 static bool round_in_order(Feedback *s)
 {
 	for (int first = 0, last; first < s->n; first = last + 1) {
-		for (last = first; last + 1 < s->n && s->u[last + 1]->level == s->u[first]->level;)
-			last++;
+		last = level_end(s, first);
 		if (!collect(s, first, last, (MomentsWanted){.steps = calibration_steps(s->m, s->opt)}))
 			return false;
 		for (int i = first; i <= last; i++)
