@@ -17,7 +17,7 @@ typedef struct { int bits; bool rows, real; } WeightRule;
 int weights_scales(Module *m, const Data *d, WeightRule rule, float **scale);
 const char *grid_name(Module *m, const Data *d);        /* data of scales chosen before, by feedback */
 
-/* Choose scales for d (f32) and store its integers. */
+/* Choose scales for d (f32) and store its integers; of one bit: -1 and +1, in an i2. */
 void weights_quantize(Module *m, Data *d, WeightRule rule);
 /* Store d (f32) on a given grid: type and scales are q's; saturates. */
 void data_quantize(Module *m, Data *d, const Quant *q);

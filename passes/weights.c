@@ -1,7 +1,7 @@
 /* weights.c: constants from real numbers to integers.
  *
  * Weights of b >= 2 bits use the symmetric grid -(2^(b-1)-1) .. 2^(b-1)-1: the kernels' byte products want
- * |w| <= 127, and a grid without its odd end has no bias.  One bit is the code book -1, +1 times a scale.
+ * |w| <= 127, and a grid without its odd end has no bias.  One bit is -1 or +1 in an i2, which is packed as the bit it is.
  * Scales minimise the squared error, which is what perplexity follows (relative weight error and relative
  * loss are about equal for recurrent nets, says Xu 2018).  Clipping a few outliers pays at few bits, never
  * at many; the search finds out by itself. */
@@ -76,7 +76,7 @@ static double best_scale(const float *x, size_t n, int bits, bool real)
 	return real ? (float)best : best;
 }
 
-/* For the code book -s, +s the best s is the mean magnitude. */
+/* For weights that are -s or +s the best s is the mean magnitude. */
 static double best_sign_scale(const float *x, size_t n, bool real)
 {
 	double sum = 0;
@@ -118,7 +118,7 @@ static void put(void *bytes, Elem stored, size_t i, int64_t v)
 }
 
 /* Replace d's real numbers by integers lo .. hi on q's grid. */
-static void store(Module *m, Data *d, const Quant *q, double lo, double hi)
+static void store(Module *m, Data *d, const Quant *q, double lo, double hi, bool signs)
 {
 	const float *x = d->bytes;
 	size_t n = d->size / sizeof *x, row = n;
@@ -129,7 +129,7 @@ static void store(Module *m, Data *d, const Quant *q, double lo, double hi)
 	void *to = arena_alloc(m->arena, size);
 	for (size_t i = 0; i < n; i++) {
 		double s = q->rows ? ((const float *)q->rows->bytes)[i / row] : q->scale;
-		put(to, stored, i, q->book ? x[i] >= 0 : (int64_t)clamp(grid_round(x[i] / s), lo, hi));
+		put(to, stored, i, signs ? (x[i] >= 0 ? 1 : -1) : (int64_t)clamp(grid_round(x[i] / s), lo, hi));
 	}
 	d->bytes = to;
 	d->size = size;
@@ -141,7 +141,7 @@ static void store(Module *m, Data *d, const Quant *q, double lo, double hi)
 void data_quantize(Module *m, Data *d, const Quant *q)
 {
 	double most = ldexp(1, 62);     /* i64 is for biases; their bound is checked where their scale is chosen */
-	store(m, d, q, fmax((double)elem_min(q->elem), -most), fmin((double)elem_max(q->elem), most));
+	store(m, d, q, fmax((double)elem_min(q->elem), -most), fmin((double)elem_max(q->elem), most), false);
 }
 
 static Data *float_list(Module *m, const char *name, int32_t n, const float *x)
@@ -189,12 +189,10 @@ void weights_quantize(Module *m, Data *d, WeightRule rule)
 	int needed = data_find(m, grid_name(m, d)) ? grid_bits(d, scale, rows) : 0;
 	rule.bits = needed > rule.bits ? needed : rule.bits;
 
-	Elem e = rule.bits == 1 ? (Elem)(64 + 1) : (Elem)rule.bits;
+	Elem e = rule.bits == 1 ? (Elem)2 : (Elem)rule.bits;
 	Quant *q = quant_new(m, d->name, e, by_row ? 1 : scale[0]);
 	if (by_row)
 		q->rows = float_list(m, arena_printf(m->arena, "%s_s", d->name), (int32_t)rows, scale);
-	if (rule.bits == 1)
-		q->book = float_list(m, arena_printf(m->arena, "%s_k", d->name), 2, (const float[]){-1, 1});
 	double most = ldexp(1, rule.bits - 1) - 1;
-	store(m, d, q, -most, most);
+	store(m, d, q, -most, most, rule.bits == 1);
 }

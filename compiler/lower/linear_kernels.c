@@ -3,10 +3,14 @@
 
 #include <string.h>
 
-static Func *row_kernel(Frame *fr, const Linear *n, const char *kernel, const Data *W, Func *fin)
+const char *field_kernel(int bits)
+{
+	return bits == 1 ? "field_sign" : 8 % bits ? "field_any" : "field_aligned";
+}
+
+static Func *row_kernel(Frame *fr, const Linear *n, const char *kernel, const Data *W, int bits, Func *fin)
 {
 	Lower *l = fr->l;
-	int bits = elem_bits(n->W->type->elem);
 	Sym sym[] = {
 		{"M", sym_int(l, n->M)}, {"K", sym_int(l, n->K)}, {"FIN", fin->name},
 		{"XE", elem_name(elem_stored(n->x->elem))}, {"WE", elem_name(W->type->elem)},
@@ -18,7 +22,7 @@ static Func *row_kernel(Frame *fr, const Linear *n, const char *kernel, const Da
 	};
 	enum { NSYM = sizeof sym / sizeof *sym };
 	if (bits < 8) {
-		Func *field = kernel_get(l, 8 % bits ? "field_any" : "field_aligned", l->isa, NSYM - 1, sym);
+		Func *field = kernel_get(l, field_kernel(bits), l->isa, NSYM - 1, sym);
 		if (!field)
 			return 0;
 		sym[NSYM - 1].value = field->name;
@@ -43,7 +47,7 @@ Func *linear_kernel(Frame *fr, const Linear *n, Val **W, int64_t *padded)
 	if (cells || diag_errors(l->d))
 		return cells;
 	*padded = n->K;
-	int bits = elem_bits(n->W->type->elem);
+	int bits = pack_width(n->W);
 	bool long_bias = n->b && n->b->type->elem == E_i64;
 	Func *fin = linear_fin(l, n, 1);
 	Data *packed;
@@ -61,5 +65,5 @@ Func *linear_kernel(Frame *fr, const Linear *n, Val **W, int64_t *padded)
 		kernel = bits == 4 && !n->wide ? "linear_w4" : n->wide ? "linear_lb" : "linear_wb";
 	}
 	*W = val_data(l->m, packed);
-	return row_kernel(fr, n, kernel, packed, fin);
+	return row_kernel(fr, n, kernel, packed, bits, fin);
 }

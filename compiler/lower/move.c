@@ -230,7 +230,7 @@ static void lower_gather(Frame *fr, Op *o)
 {
 	const Type *t = o->in[0]->type;
 	Gather g = {.o = o, .axis = (int)attr_int(o, "axis", 0), .nidx = o->in[1]->type->rank};
-	int bits = elem_bits(t->elem);
+	int bits = o->in[0]->data && t->quant && t->rank == 2 ? pack_width(o->in[0]->data) : elem_bits(t->elem);
 	if (t->quant && t->quant->book) {
 		e_fail(fr, o, "a table with a code book is not supported");
 		return;
@@ -251,7 +251,7 @@ static void lower_gather(Frame *fr, Op *o)
 		             {"BITS", sym_int(fr->l, bits)}, {"UP", sym_int(fr->l, 32 - bits)}};
 		g.bits = bits;
 		g.packed = val_data(fr->l->m, p);
-		g.field = kernel_get(fr->l, 8 % bits ? "field_any" : "field_aligned", fr->l->isa, 4, sym);
+		g.field = kernel_get(fr->l, field_kernel(bits), fr->l->isa, 4, sym);
 	}
 	g.table = access_of(fr, o->in[0]);
 	g.index = access_of(fr, o->in[1]);

@@ -20,8 +20,17 @@ Data *pack_plain(Lower *l, const Data *W)
 	return d;
 }
 
+int pack_width(const Data *W)
+{
+	int bits = elem_bits(W->type->elem);
+	for (int64_t i = 0; bits == 2 && i < type_count(W->type, 1); i++)
+		if (!(data_int(W, i) & 1))
+			return 2;
+	return bits == 2 ? 1 : bits;
+}
+
 /* Field k of a row lies at bits [k * bits, (k+1) * bits) of the row, least significant bit first, two's
- * complement.  One spare byte per row lets a kernel read two bytes at any field. */
+ * complement; of one bit: 0 is -1, 1 is +1.  One spare byte per row lets a kernel read two bytes at any field. */
 Data *pack_bits(Lower *l, const Data *W, int bits)
 {
 	int32_t M = W->type->dim[0], K = W->type->dim[1];
@@ -31,7 +40,8 @@ Data *pack_bits(Lower *l, const Data *W, int bits)
 	uint8_t *p = d->bytes;
 	for (int64_t i = 0; made && i < M; i++, p += dim[1])
 		for (int64_t k = 0; k < K; k++) {
-			unsigned w = (unsigned)data_int(W, i * K + k) & ((1u << bits) - 1);
+			int64_t v = data_int(W, i * K + k);
+			unsigned w = bits == 1 ? v > 0 : (unsigned)v & ((1u << bits) - 1);
 			int64_t at = k * bits;
 			p[at / 8] |= (uint8_t)(w << (at % 8));
 			if (at % 8 + bits > 8)
