@@ -34,6 +34,7 @@ typedef struct Options {
 	                                 * 3 and then learned through time */
 	bool real_scales;               /* --scales real */
 	bool per_row;                   /* --granularity row */
+	int grid;                       /* --grid: a GridKind (passes/feedback.h) */
 	double size;                    /* --size: bits per parameter of the whole model; 0: not asked for */
 	bool pow2_scales;               /* --scales pow2 was asked for */
 	int storage;                    /* --storage: a StorageKind (storage/storage.h) */

@@ -62,13 +62,17 @@ static void choose_grids(Work *w, const Options *opt, double level)
 			const double *x = w->x + (size_t)i * (size_t)u->K + u->at[k];
 			double need = level + w->gain + w->need[i];
 			if (opt->storage == STORE_CODED) {
-				*g = (Grid){opt->pow2_scales ? step_near(STEP_POW2, exp2_of(-need)) :
-				            (float)exp2_of(-level - w->gain - floor(w->need[i] * 4 + 0.5) / 4), CODED_MOST, false};
+				*g = (Grid){.step = opt->pow2_scales ? step_near(STEP_POW2, exp2_of(-need)) :
+				            (float)exp2_of(-level - w->gain - floor(w->need[i] * 4 + 0.5) / 4), .most = CODED_MOST};
 				continue;
 			}
 			double r = rms(x, (size_t)K);
 			int bits = r > 0 ? (int)floor(need + log2_of(r) + WIDTH_OFFSET + 0.5) : 0;
 			bits = bits < 0 ? 0 : bits > ROW_BITS ? ROW_BITS : bits;
+			if (bits && bits <= BOOK_WIDTH && grid_kind(opt) != GRID_UNIFORM) {
+				*g = book_grid(w, opt, k, x, bits);
+				continue;
+			}
 			for (int j = 0; j < K; j++)
 				row[j] = (float)x[j];
 			*g = grid_fit(row, 0, K, bits, step_kind(opt), bits <= ODD_BITS);
@@ -104,6 +108,25 @@ static size_t bytes_of(const Work *w, StorageKind kind)
 	return sum;
 }
 
+/* The same of rows whose widths say it. */
+static size_t bytes_of_widths(const Work *w)
+{
+	const Unit *u = w->u;
+	size_t bits = 0;
+	for (int k = 0; k < u->n; k++)
+		for (int i = 0; i < u->M; i++) {
+			const Grid *g = &w->grid[(size_t)i * MAX_PARTS + (size_t)k];
+			int width = g->book ? g->book->width : 0;
+			while (!g->book && g->most && g->most > (g->odd ? (1 << width) - 1 : (1 << width >> 1) - 1))
+				width++;
+			bits += (size_t)width * (size_t)u->data[k]->type->dim[1];
+		}
+	for (int k = 0; k < u->n; k++)
+		for (int b = 1; b <= BOOK_WIDTH; b++)
+			bits += w->book[k][b] ? 8 * (size_t)w->book[k][b]->n : 0;
+	return bits / 8;
+}
+
 /* Rounding to the nearest, for a first look. */
 static void round_nearest(Work *w)
 {
@@ -134,6 +157,10 @@ static double at_level(Search *s, double level, bool quick)
 	double bytes = 0;
 	for (int i = 0; i < s->n; i++) {
 		choose_grids(&s->w[i], s->opt, level);
+		if (grid_kind(s->opt) != GRID_UNIFORM) {
+			bytes += (double)bytes_of_widths(&s->w[i]);
+			continue;
+		}
 		(quick ? round_nearest : work_round)(&s->w[i]);
 		bytes += (double)bytes_of(&s->w[i], (StorageKind)s->opt->storage);
 	}
@@ -142,10 +169,18 @@ static double at_level(Search *s, double level, bool quick)
 	return bytes;
 }
 
+/* Rows whose widths say what they take were not rounded for that. */
+static void round_paths(Search *s)
+{
+	for (int i = 0; i < s->n && grid_kind(s->opt) != GRID_UNIFORM; i++)
+		work_round(&s->w[i]);
+}
+
 /* Every byte of the model with the weights as they are rounded now: quantize and lower a copy.  < 0: that fails. */
 static double whole_bytes(Search *s)
 {
 	Module *copy = module_clone(s->m);
+	round_paths(s);
 	for (int i = 0; i < s->n; i++)
 		work_store(copy, &s->w[i]);
 	Options opt = *s->opt;
@@ -198,6 +233,7 @@ static double search_level(Search *s, double level, double room, int looks)
 static bool learn_gains(Search *s)
 {
 	double *damage = mem_array((size_t)s->n, sizeof *damage), mean = 0, params = 0;
+	round_paths(s);
 	bool good = worth_measure(s->m, s->opt, s->w, s->n, damage, s->d);
 	for (int i = 0; i < s->n; i++) {
 		double size = (double)s->w[i].u->M * s->w[i].u->K, move = damage[i] > 0 ? TRUST * 0.5 * log2_of(damage[i] / size) : 0;

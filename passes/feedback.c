@@ -59,19 +59,22 @@ static const float *was_bytes(const Feedback *s, const Unit *u, int part)
 	return data_find(s->was, u->data[part]->name)->bytes;
 }
 
+static bool with_books(const Options *opt, int bits) { return grid_kind(opt) != GRID_UNIFORM && bits <= BOOK_WIDTH; }
+
 /* Grids by the plain options: a width for each tensor. */
 static void plain_grids(Feedback *s, Work *w)
 {
 	const Options *opt = s->opt;
 	Unit *u = w->u;
-	w->per_row = opt->per_row;
+	w->per_row = opt->per_row || grid_kind(opt) != GRID_UNIFORM;
 	for (int k = 0; k < u->n; k++) {
 		int bits = bits_of(u->data[k], opt), K = u->data[k]->type->dim[1];
 		float *scale = 0;
-		if (!opt->per_row)
+		if (!w->per_row)
 			weights_scales(s->m, u->data[k], (WeightRule){bits, false, opt->real_scales}, &scale);
 		for (int i = 0; i < u->M; i++)
-			w->grid[i * MAX_PARTS + k] = scale ? (Grid){scale[0], (1 << (bits - 1)) - 1, false} :
+			w->grid[i * MAX_PARTS + k] = with_books(opt, bits) ? book_grid(w, opt, k, w->x + (size_t)i * (size_t)u->K + u->at[k], bits) :
+				scale ? (Grid){.step = scale[0], .most = (1 << (bits - 1)) - 1} :
 				grid_fit(was_bytes(s, u, k) + (size_t)i * (size_t)K, 0, K, bits,
 				         opt->real_scales ? STEP_REAL : STEP_POW2, false);
 	}
@@ -84,7 +87,9 @@ static bool work_open(Feedback *s, int n, Work *w)
 	size_t M = (size_t)u->M, K = (size_t)u->K;
 	*w = (Work){.u = u, .metric = mem_new(sizeof *w->metric)};
 	bool known = s->mo[n].count > 0;
-	if (!(known ? metric_of_moments(w->metric, u->K, &s->mo[n], bias_is_free(s->m, u)) : metric_of_readers(w->metric, u))) {
+	bool by_part = grid_kind(s->opt) != GRID_UNIFORM;
+	if (!(known ? metric_of_moments(w->metric, u, &s->mo[n], bias_is_free(s->m, u), by_part)
+	            : metric_of_readers(w->metric, u, by_part))) {
 		free(w->metric);
 		*w = (Work){0};
 		return false;
@@ -106,6 +111,7 @@ static void work_close(Work *w)
 	if (w->metric)
 		metric_free(w->metric);
 	free(w->metric), free(w->x), free(w->q), free(w->grid), free(w->need);
+	books_free(w);
 }
 
 static void round_unit(Feedback *s, int n)

@@ -4,7 +4,16 @@
 
 #include "passes/grid.h"
 #include "passes/moments.h"
+#include "passes/trellis.h"
 #include "passes/units.h"
+
+/* --grid: the integers of few bits. */
+typedef enum {
+	GRID_DEFAULT,           /* GRID_TRELLIS for --size with rows, else GRID_UNIFORM */
+	GRID_UNIFORM,           /* equally far from one another */
+	GRID_BOOK,              /* trained, the same 2^b for all rows of b bits in a matrix */
+	GRID_TRELLIS,           /* trained, and dependent on the fields before (book.h) */
+} GridKind;
 
 /* One unit on its way. */
 typedef struct Work {
@@ -13,6 +22,7 @@ typedef struct Work {
 	double *x;              /* [M,K] real weights, parts side by side */
 	Grid *grid;             /* [M * MAX_PARTS] of row i, part k: [i * MAX_PARTS + k] */
 	float *q;               /* [M,K] integers */
+	Book *book[MAX_PARTS][BOOK_WIDTH + 1];  /* by part and width, once asked for */
 	double gain, *need;     /* compact: log2 of the precision it wants beside others, and [M] each row beside its others */
 	bool per_row;           /* rows have steps of their own */
 } Work;
@@ -24,14 +34,24 @@ typedef struct Metric {
 	double *U;              /* [K,K] in that order: U'U = inverse of the damped metric */
 	double *diag;           /* [K] of the metric, in the columns' own order */
 	double *mean;           /* [K] of v */
+	float *push, *weight;   /* by_part: [K,K], [K] of U as trellis.h wants it */
 } Metric;
 
-/* Of second moments: of what is left once the mean goes into a bias, if `centred`. */
-bool metric_of_moments(Metric *t, int K, const Moments *s, bool centred);
-bool metric_of_readers(Metric *t, const Unit *u);       /* sum W'W; without readers the plain squared error */
+/* Of second moments: of what is left once the mean goes into a bias, if `centred`.  by_part: columns of one part are not mixed
+ * with those of another. */
+bool metric_of_moments(Metric *t, const Unit *u, const Moments *s, bool centred, bool by_part);
+bool metric_of_readers(Metric *t, const Unit *u, bool by_part); /* sum W'W; without readers the plain squared error */
 void metric_free(Metric *t);
 /* Round row x[K] to q[K] integers of the parts' grids; returns the squared error in the metric. */
-double round_row(const Metric *t, const Unit *u, const double *x, const Grid *grid, float *q);
+double round_row(const Metric *t, const Unit *u, const double *x, const Grid *grid, Trellis *trellis, float *q);
+
+/* ---- books.c ------------------------------------------------------------------------------------------------- */
+
+GridKind grid_kind(const Options *opt);
+/* The grid of row x[K] of the unit's part k in a book of `width` bits, which is trained when it is first asked for. */
+Grid book_grid(Work *w, const Options *opt, int k, const double *x, int width);
+void books_store(Module *m, const Work *w, const Unit *u);     /* books and orders beside the weights of u, in m */
+void books_free(Work *w);
 
 /* ---- bias.c -------------------------------------------------------------------------------------------------- */
 

@@ -85,17 +85,17 @@ static void try_steps(Grid g, const float *x, const double *weight, int n, StepK
 Grid grid_fit(const float *x, const double *weight, int n, int bits, StepKind kind, bool odd)
 {
 	double most = 0, least = INFINITY;
-	Grid best = {1, 0, false};
+	Grid best = {.step = 1};
 	for (int i = 0; i < n; i++)
 		most = fmax(most, fabs((double)x[i]));
 	if (bits < 1 || !(most > 0x1p-100))
 		return best;
 	if (bits > 1) {
-		Grid g = {1, (1 << (bits - 1)) - 1, false};
+		Grid g = {.step = 1, .most = (1 << (bits - 1)) - 1};
 		try_steps(g, x, weight, n, kind, most / g.most, &best, &least);
 	}
 	if (odd || bits == 1) {
-		Grid g = {1, (1 << bits) - 1, true};
+		Grid g = {.step = 1, .most = (1 << bits) - 1, .odd = true};
 		try_steps(g, x, weight, n, kind, most / g.most, &best, &least);
 	}
 	return best;

@@ -2,12 +2,15 @@
 #ifndef GATEFOLD_GRID_H
 #define GATEFOLD_GRID_H
 
+#include "passes/book.h"
+
 #include <stdbool.h>
 
 typedef struct Grid {
 	float step;             /* real = integer * step */
 	int most;               /* integers -most .. most; 0: zeros only */
 	bool odd;               /* odd integers only: 2^b values (q + 1/2) * 2 step, none of them 0 */
+	const Book *book;       /* a path through this book; 0: none */
 } Grid;
 
 /* Which steps may be chosen. */

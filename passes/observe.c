@@ -11,17 +11,15 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
-#include <unistd.h>
 
 #include "data/dataset.h"
 #include "data/runner.h"
 #include "passes/collect.h"
 #include "passes/passes.h"
 #include "passes/quantize.h"
+#include "util/progress.h"
 
 enum { CHUNK = 256 };           /* steps of a stream handed out at once */
-static const double QUIET_SECONDS = 2, TELL_SECONDS = 0.5;
 
 /* What one function's state collects: row i belongs to val[i]. */
 typedef struct { Func *func; Val **val; float *row; int n; } Watch;
@@ -116,28 +114,11 @@ static void merge(Runner *r, Watch *w)
 	}
 }
 
-static double seconds(void)
-{
-	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
-static void progress(double start, double *told, int64_t done, int64_t all)
-{
-	double now = seconds();
-	if (!isatty(STDERR_FILENO) || now - start < QUIET_SECONDS || now - *told < TELL_SECONDS || !done)
-		return;
-	*told = now;
-	fprintf(stderr, "\rcalibrating: %d%%, %.0f s left \x1b[K", (int)(100 * done / (all > done ? all : done)),
-	        (now - start) * (double)(all - done) / (double)done);
-}
-
 static bool run_all(Runner *r, Dataset *set, Watch *w, int n, int64_t steps, Diag *d)
 {
 	Sample s;
-	int64_t done = 0;
-	double start = seconds(), told = 0;
+	int64_t done = 0, all = steps < dataset_steps(set) ? steps : dataset_steps(set);
+	Progress told = progress_start();
 	bool good = true, any = false;
 	while (good && done < steps && dataset_next(set, &s)) {
 		for (int i = 0; s.fresh && any && i < n; i++)
@@ -145,12 +126,11 @@ static bool run_all(Runner *r, Dataset *set, Watch *w, int n, int64_t steps, Dia
 		good = runner_run(r, &s, d);
 		any = true;
 		done += s.steps;
-		progress(start, &told, done, steps < dataset_steps(set) ? steps : dataset_steps(set));
+		progress_tell(&told, "calibrating", done < all ? (double)done / (double)all : 1);
 	}
 	for (int i = 0; i < n && any; i++)
 		merge(r, &w[i]);
-	if (told > 0)
-		fputs("\r\x1b[K", stderr);
+	progress_end(&told);
 	if (good && !any)
 		diag_error(d, "the calibration data hold no sample");
 	return good && any;

@@ -4,11 +4,11 @@
  * way, and its level, its types and `planned` say where.  With -p exactly the passes named, in that order.
  * After each one the module is verified, and dumped and timed when asked. */
 #include "passes/passes.h"
+#include "util/progress.h"
 #include "util/mem.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 const Pass passes[] = {
 #define PASS(name, from, to, doc) {#name, from, to, pass_##name, doc},
@@ -151,13 +151,6 @@ static void dump(const Module *m, const Options *opt, int number, const char *na
 	*before = now;
 }
 
-static double seconds(void)
-{
-	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 /* The law parse(print(m)) == m. */
 static bool comes_back(const Module *m, const char *pass, Diag *d)
 {
@@ -184,7 +177,7 @@ static bool comes_back(const Module *m, const char *pass, Diag *d)
 static bool run_pass(const Pass *p, Module *m, const Options *opt, Diag *d)
 {
 	char err[1024];
-	double start = seconds();
+	double start = clock_seconds();
 	if (m->level != p->from) {
 		diag_error(d, "-p: %s works on %s, but here the module has %s", p->name,
 		           p->from == L_TENSOR ? "tensors" : "loops", m->level == L_TENSOR ? "tensors" : "loops");
@@ -196,7 +189,7 @@ static bool run_pass(const Pass *p, Module *m, const Options *opt, Diag *d)
 		return false;
 	}
 	if (opt->time_passes)
-		fprintf(stderr, "%-10s %9.3f ms\n", p->name, 1e3 * (seconds() - start));
+		fprintf(stderr, "%-10s %9.3f ms\n", p->name, 1e3 * (clock_seconds() - start));
 	if (m->level != p->to) {
 		diag_bug(d, "pass %s left the module at the wrong level", p->name);
 		return false;

@@ -18,16 +18,14 @@
 #include "passes/passes.h"
 #include "storage/storage.h"
 #include "util/mem.h"
+#include "util/progress.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
-#include <unistd.h>
 
 enum { METRIC_SEGMENTS = 16, CYCLES = 4, MOST_EPOCHS = 6, LEAST_UPDATES = 200, MOST_OUTPUTS = 64 };
-static const double QUIET_SECONDS = 2, TELL_SECONDS = 0.5;
 /* Multiply-adds that are spent: a machine that does 10^10 a second takes ten minutes. */
 static const double BUDGET = 6e12;
 static const double WEIGHT_RATE = 0.02, BIAS_RATE = 0.001, SLOWER = 0.25;
@@ -45,30 +43,13 @@ typedef struct {
 	OutBlock block;
 	const Op *head;         /* the layer the block stands for; 0: none */
 	int64_t segments, done, all;    /* of an epoch; of all epochs */
-	double start, told;
+	Progress progress;
 } Reconstruct;
-
-static double seconds(void)
-{
-	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 static void say(const Options *opt, const char *what, const char *why)
 {
 	if (opt->verbose)
 		fprintf(stderr, "reconstruct: %s%s%s\n", what, *why ? ": " : "", why);
-}
-
-static void progress(Reconstruct *r)
-{
-	double now = seconds(), done = (double)r->done / (double)r->all;
-	if (!isatty(STDERR_FILENO) || now - r->start < QUIET_SECONDS || now - r->told < TELL_SECONDS || !r->done)
-		return;
-	r->told = now;
-	fprintf(stderr, "\rreconstructing: %d%%, %.0f s left \x1b[K", (int)(100 * done),
-	        (now - r->start) * (1 - done) / done);
 }
 
 /* ---- what learns ------------------------------------------------------------------------------------ */
@@ -77,7 +58,7 @@ static void progress(Reconstruct *r)
 static void weights_learn(Reconstruct *r, Param *p)
 {
 	const Data *grid = data_find(r->m, grid_name(r->m, p->data));
-	int n = grid ? (int)(grid->size / sizeof(float)) : 0;
+	int n = grid && !data_find(r->m, order_name(r->m, p->data)) ? (int)(grid->size / sizeof(float)) : 0;   /* paths stay */
 	if (!p->learn && p->data->type->rank == 2 && (n == 1 || n == p->rows))
 		learn_weights(p, grid->bytes, n, r->opt->storage == STORE_ROWS);
 }
@@ -221,7 +202,7 @@ static void cycle(Reconstruct *r, int epochs, double by, double pull)
 				for (Param *p = r->params; p; p = p->next)
 					if (p->learn && !p->idle)
 						learn_update(p, &rate);
-				progress(r);
+				progress_tell(&r->progress, "reconstructing", (double)r->done / (double)r->all);
 			}
 		}
 }
@@ -258,7 +239,7 @@ static void learn(Reconstruct *r, Reconstructed *result)
 		bool grew = coded && (double)coded_bytes(r) > room;
 		bool better = loss < result->least && !grew;
 		snprintf(line, sizeof line, "cycle %d: loss %.6g%s%s, %.0f s", c + 1, loss, better ? "" : ", not kept",
-		         grew ? ": more bytes" : "", seconds() - r->start);
+		         grew ? ": more bytes" : "", clock_seconds() - r->progress.start);
 		say(r->opt, line, "");
 		result->least = better ? loss : result->least;
 		if (grew)
@@ -271,8 +252,7 @@ static void learn(Reconstruct *r, Reconstructed *result)
 			learn_restart(p);
 		}
 	}
-	if (r->told > 0)
-		fputs("\r\x1b[K", stderr);
+	progress_end(&r->progress);
 	for (Param *p = r->params; p; p = p->next)
 		learn_finish(p);
 }
@@ -299,7 +279,7 @@ bool reconstruct(Module *m, const Options *opt, Diag *d, Reconstructed *result)
 	if (!f || f->nret > MOST_OUTPUTS)
 		return true;
 	Reconstruct *r = mem_new(sizeof *r);
-	*r = (Reconstruct){.m = m, .opt = opt, .nout = f->nret, .start = seconds()};
+	*r = (Reconstruct){.m = m, .opt = opt, .nout = f->nret, .progress = progress_start()};
 	int before = diag_errors(d);
 	if (!batches_open(&r->batches, m, opt, d))
 		say(opt, "left out", "too few calibration data");

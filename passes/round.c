@@ -23,8 +23,21 @@ static int compare_use(const void *a, const void *b, void *diag)
 	return x > y ? -1 : x < y ? 1 : *(const int *)a - *(const int *)b;
 }
 
+static void push_and_weight(Metric *t)
+{
+	size_t K = (size_t)t->K;
+	t->push = mem_array(K * K, sizeof *t->push);
+	t->weight = mem_array(K, sizeof *t->weight);
+	for (size_t i = 0; i < K; i++) {
+		double d = t->U[i * K + i];
+		t->weight[i] = (float)(1 / (d * d));
+		for (size_t j = i + 1; j < K; j++)
+			t->push[i * K + j] = (float)(t->U[i * K + j] / d);
+	}
+}
+
 /* From H[K,K] in the columns' own order. */
-static bool finish(Metric *t, const double *H)
+static bool finish(Metric *t, const Unit *u, const double *H, bool by_part)
 {
 	int K = t->K;
 	double damp = 0;
@@ -35,11 +48,18 @@ static bool finish(Metric *t, const double *H)
 	}
 	if (!(damp > 0))
 		return false;
-	qsort_r(t->order, (size_t)K, sizeof *t->order, compare_use, t->diag);
+	for (int k = 0; k < (by_part ? u->n : 1); k++) {
+		int from = by_part ? u->at[k] : 0, to = by_part && k + 1 < u->n ? u->at[k + 1] : K;
+		qsort_r(t->order + from, (size_t)(to - from), sizeof *t->order, compare_use, t->diag);
+	}
 	for (int i = 0; i < K; i++)
 		for (int j = 0; j < K; j++)
 			t->U[(size_t)i * K + j] = H[(size_t)t->order[i] * K + t->order[j]] + (i == j ? damp : 0);
-	return inverse_factor(t->U, K);
+	if (!inverse_factor(t->U, K))
+		return false;
+	if (by_part)
+		push_and_weight(t);
+	return true;
 }
 
 static void make_room(Metric *t, int K)
@@ -50,12 +70,13 @@ static void make_room(Metric *t, int K)
 
 void metric_free(Metric *t)
 {
-	free(t->order), free(t->U), free(t->diag), free(t->mean);
+	free(t->order), free(t->U), free(t->diag), free(t->mean), free(t->push), free(t->weight);
 	*t = (Metric){0};
 }
 
-bool metric_of_moments(Metric *t, int K, const Moments *s, bool centred)
+bool metric_of_moments(Metric *t, const Unit *u, const Moments *s, bool centred, bool by_part)
 {
+	int K = u->K;
 	make_room(t, K);
 	double *H = mem_array((size_t)K * (size_t)K, sizeof *H);
 	for (int k = 0; k < K; k++)
@@ -63,14 +84,14 @@ bool metric_of_moments(Metric *t, int K, const Moments *s, bool centred)
 	for (int i = 0; i < K && s->count > 0; i++)
 		for (int j = 0; j < K; j++)
 			H[(size_t)i * K + j] = s->H[(size_t)i * K + j] / s->count - (centred ? t->mean[i] * t->mean[j] : 0);
-	bool good = s->count > 0 && finish(t, H);
+	bool good = s->count > 0 && finish(t, u, H, by_part);
 	free(H);
 	if (!good)
 		metric_free(t);
 	return good;
 }
 
-bool metric_of_readers(Metric *t, const Unit *u)
+bool metric_of_readers(Metric *t, const Unit *u, bool by_part)
 {
 	int K = u->K;
 	make_room(t, K);
@@ -82,7 +103,7 @@ bool metric_of_readers(Metric *t, const Unit *u)
 	mirror(H, K);
 	for (int k = 0; k < K && !u->nreader; k++)
 		H[(size_t)k * K + k] = 1;
-	bool good = finish(t, H);
+	bool good = finish(t, u, H, by_part);
 	free(H);
 	if (!good)
 		metric_free(t);
@@ -91,28 +112,57 @@ bool metric_of_readers(Metric *t, const Unit *u)
 
 /* ---- rounding ---------------------------------------------------------------------------------------------------- */
 
-static const Grid *grid_at(const Unit *u, const Grid *grid, int column)
+/* Columns [from, to) in the metric's order, on a grid of their own. */
+static double round_columns(const Metric *t, const Grid *g, double *left, int from, int to, float *q)
+{
+	int K = t->K;
+	double lost = 0;
+	for (int i = from; i < to; i++) {
+		const double *U = t->U + (size_t)i * K;
+		double z = grid_integer(g, left[i]), e = (left[i] - z * g->step) / U[i];
+		q[t->order[i]] = (float)z;
+		lost += e * e;
+		axpy(left + i + 1, -e, U + i + 1, K - i - 1);
+	}
+	return lost;
+}
+
+/* The same along a path through the grid's book. */
+static double round_path(const Metric *t, const Grid *g, double *left, int from, int to, Trellis *trellis, float *q)
+{
+	int K = t->K, n = to - from;
+	uint16_t *window = mem_array((size_t)n, sizeof *window);
+	TrellisMetric m = {t->push + (size_t)from * (size_t)K + from, K, t->weight + from};
+	for (int i = from; i < K; i++)
+		left[i] /= g->step;
+	double lost = trellis_row(trellis, g->book, m, left + from, n, left + to, K - to, window);
+	for (int i = 0; i < n; i++)
+		q[t->order[from + i]] = g->book->real[window[i]];
+	for (int i = to; i < K; i++)
+		left[i] *= g->step;
+	free(window);
+	return lost * g->step * g->step;
+}
+
+static int part_of(const Unit *u, int column)
 {
 	int k = u->n - 1;
 	while (column < u->at[k])
 		k--;
-	return &grid[k];
+	return k;
 }
 
-double round_row(const Metric *t, const Unit *u, const double *x, const Grid *grid, float *q)
+double round_row(const Metric *t, const Unit *u, const double *x, const Grid *grid, Trellis *trellis, float *q)
 {
 	int K = t->K;
 	double *left = mem_array((size_t)K, sizeof *left), lost = 0;
 	for (int i = 0; i < K; i++)
 		left[i] = x[t->order[i]];
-	for (int i = 0; i < K; i++) {
-		int column = t->order[i];
-		const Grid *g = grid_at(u, grid, column);
-		const double *U = t->U + (size_t)i * K;
-		double z = grid_integer(g, left[i]), e = (left[i] - z * g->step) / U[i];
-		q[column] = (float)z;
-		lost += e * e;
-		axpy(left + i + 1, -e, U + i + 1, K - i - 1);
+	for (int i = 0, end; i < K; i = end) {
+		int k = part_of(u, t->order[i]);
+		for (end = i + 1; end < K && part_of(u, t->order[end]) == k;)
+			end++;
+		lost += grid[k].book ? round_path(t, &grid[k], left, i, end, trellis, q) : round_columns(t, &grid[k], left, i, end, q);
 	}
 	free(left);
 	return lost;
@@ -123,8 +173,10 @@ double round_row(const Metric *t, const Unit *u, const double *x, const Grid *gr
 void work_round(Work *w)
 {
 	size_t K = (size_t)w->u->K;
+	Trellis *t = trellis_new();
 	for (int i = 0; i < w->u->M; i++)
-		round_row(w->metric, w->u, w->x + (size_t)i * K, w->grid + (size_t)i * MAX_PARTS, w->q + (size_t)i * K);
+		round_row(w->metric, w->u, w->x + (size_t)i * K, w->grid + (size_t)i * MAX_PARTS, t, w->q + (size_t)i * K);
+	trellis_free(t);
 }
 
 /* The mean of what rounding took from each result goes into the bias. */
@@ -158,5 +210,6 @@ void work_store(Module *m, const Work *w)
 					w->q[(size_t)i * (size_t)u.K + (size_t)(u.at[k] + j)] * step;
 		}
 	}
+	books_store(m, w, &u);
 	cancel_mean(m, w, &u);
 }

@@ -5,22 +5,15 @@
 #include "passes/passes.h"
 #include "util/json.h"
 #include "util/mem.h"
+#include "util/progress.h"
 
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 enum {
 	CHUNK = 64,             /* steps of a stream at a time */
 	PROBE = 8,              /* steps that tell whether a stream may be cut */
 };
-
-static double seconds(void)
-{
-	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 /* The index of output --port, by default the first. */
 static int scored_output(const Command *c, const Module *m, Diag *d)
@@ -68,16 +61,16 @@ static bool may_cut(Runner *r, Dataset *s, int out, Diag *d)
 
 static void progress(const char *what, int64_t done, int64_t all, double start, double *told)
 {
-	if (!isatty(STDERR_FILENO) || seconds() - *told < 0.5)
+	if (!isatty(STDERR_FILENO) || clock_seconds() - *told < 0.5)
 		return;
-	*told = seconds();
+	*told = clock_seconds();
 	fprintf(stderr, "\r%s: %lld of %lld steps (%d %%), %.0f s left   ", what, (long long)done, (long long)all,
 	        (int)(100.0 * (double)done / (double)all), (*told - start) * (double)(all - done) / (double)done);
 }
 
 static bool score(const Command *c, Runner *r, Dataset *s, int out, const char *what, Result *res, Diag *d)
 {
-	double start = seconds(), told = start;
+	double start = clock_seconds(), told = start;
 	Sample sample;
 	int64_t done = 0, all = dataset_steps(s);
 	if (c->limit && dataset_sequences(s) == 1 && c->limit < all)
@@ -98,7 +91,7 @@ static bool score(const Command *c, Runner *r, Dataset *s, int out, const char *
 	if (told != start)
 		fputs("\r\033[K", stderr);
 	res->samples = res->metric.n;
-	res->seconds = seconds() - start;
+	res->seconds = clock_seconds() - start;
 	const Module *lowered = runner_module(r);
 	res->bytes = portable_bytes(lowered);
 	res->ram = (int64_t)lowered->state_size + lowered->scratch_size + lowered->scratch_step;
@@ -128,7 +121,7 @@ bool eval_one(const Command *c, const Module *m, bool integer, Result *res, Diag
 /* Both models on the same samples, in step.  Seconds are of both. */
 static bool compare(const Command *c, Runner *flt, Runner *fixed, Dataset *s, int out, Result *res, Diag *d)
 {
-	double start = seconds(), told = start;
+	double start = clock_seconds(), told = start;
 	Sample sample;
 	int64_t done = 0;
 	bool one = dataset_sequences(s) == 1;
@@ -146,7 +139,7 @@ static bool compare(const Command *c, Runner *flt, Runner *fixed, Dataset *s, in
 	if (told != start)
 		fputs("\r\033[K", stderr);
 	res->samples = res->metric.n;
-	res->seconds = seconds() - start;
+	res->seconds = clock_seconds() - start;
 	return true;
 }
 

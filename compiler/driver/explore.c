@@ -194,7 +194,7 @@ int command_explore(const Command *c, Diag *d)
 	if (!usable(c, d) || !leaves_points_alone(&c->opt, d))
 		return EXIT_REFUSED;
 	Explore e = {.c = c, .study = study_of(c, d)};
-	char temporary[] = "/tmp/gatefold-explore-XXXXXX";
+	char temporary[256];
 	const char *path = c->store;
 	bool good = !diag_errors(d);
 	if (good && c->points && *c->points == '@')
@@ -207,11 +207,15 @@ int command_explore(const Command *c, Diag *d)
 	}
 	good = good && !same_twice(&e, d);
 	if (good && !path) {    /* the processes of one run share a file, too */
+		temporary_name(temporary, sizeof temporary);
 		int fd = mkstemp(temporary);
 		good = fd >= 0;
-		if (good)
+		if (good) {
 			close(fd);
-		path = temporary;
+			path = temporary;
+		} else {
+			diag_error(d, "%s: cannot make a temporary file", temporary);
+		}
 	}
 	good = good && explore_work(&e, path, d);
 	if (good) {

@@ -9,6 +9,7 @@
 #include "driver/explore.h"
 #include "passes/passes.h"
 #include "util/mem.h"
+#include "util/progress.h"
 
 #include <poll.h>
 #include <signal.h>
@@ -16,7 +17,6 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 enum { RENEW_MS = 10000, WAIT_US = 100000 };
@@ -29,13 +29,6 @@ typedef struct {
 	const char *values;
 	Diag *d;
 } Worker;
-
-static double seconds(void)
-{
-	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 /* ---- one point ---------------------------------------------------------------------------------- */
 
@@ -92,7 +85,7 @@ static void score(const Worker *w, const Point *p, Score *x)
 	Diag *d = diag_new();
 	Command c;
 	Result r = {0};
-	double start = seconds();
+	double start = clock_seconds();
 	bool good = with_options(w->e->c, p->settings, &c, d);
 	char done[300];
 	if (good && c.opt.integer && w->observed)
@@ -104,7 +97,7 @@ static void score(const Worker *w, const Point *p, Score *x)
 	x->bytes = r.bytes, x->ram = r.ram, x->samples = r.samples;
 	x->bits = parameters ? 8.0 * (double)r.bytes / (double)parameters : 0;
 	x->macs = count_macs(w->m);
-	x->seconds = seconds() - start;
+	x->seconds = clock_seconds() - start;
 	if (!good)
 		first_line(d, x->reason, sizeof x->reason);
 	diag_free(d);
@@ -147,7 +140,7 @@ static bool work_on(Worker *w, int i)
 {
 	Score x = {0};
 	Diag *d = diag_new();
-	double start = seconds();
+	double start = clock_seconds();
 	if (observe(w, w->e->point[i].values, d)) {
 		score_apart(w, i, &x);
 	} else {
@@ -155,7 +148,7 @@ static bool work_on(Worker *w, int i)
 		first_line(d, x.reason, sizeof x.reason);
 	}
 	diag_free(d);
-	x.seconds = seconds() - start;
+	x.seconds = clock_seconds() - start;
 	return store_finish(w->store, w->e, i, &x, w->d);
 }
 

@@ -121,18 +121,20 @@ static int64_t packed_size(const Type *t)
 /* What a stored form looks like, in a few words. */
 static const char *form_text(const Stored *s, char *buf, size_t n)
 {
-	if (s->kind == STORE_ROWS)
+	if (s->windows)
+		snprintf(buf, n, "rows, %d classes, books of %d integers", s->nclass, s->book.n);
+	else if (s->kind == STORE_ROWS)
 		snprintf(buf, n, s->book.n ? "rows, a book of %d" : "rows, %d classes", s->book.n ? s->book.n : s->nclass);
 	else
 		snprintf(buf, n, "coded, %d classes, %d tables, groups of %d rows", s->nclass, s->first.n - 2, s->group);
 	return buf;
 }
 
-static void constant(Report *r, const Module *m, const Data *d)
+static void constant(Report *r, Module *m, const Data *d)
 {
 	char form[100] = "";
 	int64_t bytes = packed_size(d->type);
-	Stored *s = stored_form(&r->c->opt, m->funcs, d);
+	Stored *s = stored_form(m, &r->c->opt, m->funcs, d);
 	if (s) {
 		bytes = (int64_t)s->bytes;
 		form_text(s, form, sizeof form);
@@ -141,7 +143,7 @@ static void constant(Report *r, const Module *m, const Data *d)
 	storage_free(s);
 }
 
-static void formats(Report *r, const Module *m)
+static void formats(Report *r, Module *m)
 {
 	begin(r, "inputs");
 	for (const Port *p = m->in; p; p = p->next)

@@ -61,16 +61,31 @@ static bool set_granularity(Command *c, void *field, const char *text)
 	return one_of(text, "tensor", "row", field);
 }
 
+/* The number of the word in a list that 0 ends, or -1. */
+static int find_word(const char *const *list, const char *text)
+{
+	for (int i = 0; list[i]; i++)
+		if (!strcmp(text, list[i]))
+			return i;
+	return -1;
+}
+
+static bool set_grid(Command *c, void *field, const char *text)
+{
+	static const char *const kinds[] = {"uniform", "book", "trellis", 0};
+	(void)field;
+	c->opt.grid = 1 + find_word(kinds, text);       /* GRID_DEFAULT is none of them */
+	return c->opt.grid > 0;
+}
+
 static bool set_storage(Command *c, void *field, const char *text)
 {
-	static const char *const kinds[] = {"plain", "rows", "coded"};
+	static const char *const kinds[] = {"plain", "rows", "coded", 0};
+	int i = find_word(kinds, text);
 	(void)c;
-	for (int i = 0; i < 3; i++)
-		if (!strcmp(text, kinds[i])) {
-			*(int *)field = i;
-			return true;
-		}
-	return false;
+	if (i >= 0)
+		*(int *)field = i;
+	return i >= 0;
 }
 
 static bool set_decode(Command *c, void *field, const char *text)
@@ -414,6 +429,8 @@ bool options_parse(const CommandRow *row, int argc, char **argv, Command *c, boo
 		c->opt.integer = c->opt.calib || c->opt.weights || c->opt.activations || c->opt.nrule || c->opt.size > 0;
 	if (c->opt.size > 0 && !c->opt.storage)
 		c->opt.storage = STORE_ROWS;
+	if (c->opt.grid > 1 && (c->opt.storage != STORE_ROWS || (!(c->opt.size > 0) && (!c->opt.effort || !c->opt.calib))))
+		diag_error(d, "--grid book and trellis need --storage rows, and --size or (with --calib) an --effort of at least 1");
 	if (!*help && (c->narg < row->least || (row->most >= 0 && c->narg > row->most)))
 		diag_error(d, "usage: gatefold %s %s [OPTION]...; see: gatefold %s --help", row->name, row->operands,
 		           row->name);

@@ -12,13 +12,14 @@
 
 #include "emit/c.h"
 #include "gatefold.h"
+#include "util/file.h"
 
 /* Larger data stays in this process and is only pointed at: compilers take minutes and gigabytes for tens of
  * megabytes of numbers. */
 enum { APART = 1 << 14 };
 
 typedef struct {
-	char folder[64];
+	char folder[256];
 	void *library;
 	const gf_model *model;
 } Cc;
@@ -121,8 +122,7 @@ static void cc_close(void *self)
 
 static bool make(Cc *x, const Module *m, char *err, size_t nerr)
 {
-	const char *tmp = getenv("TMPDIR");
-	snprintf(x->folder, sizeof x->folder, "%s/gatefold-XXXXXX", tmp && strlen(tmp) < 40 ? tmp : "/tmp");
+	temporary_name(x->folder, sizeof x->folder);
 	if (!mkdtemp(x->folder)) {
 		snprintf(err, nerr, "cannot make a temporary folder");
 		return false;

@@ -240,6 +240,10 @@ void module_free(Module *m);
 Module *module_clone(const Module *m);          /* deep; shares nothing but data bytes (copied too) */
 Data *data_new(Module *m, const char *name, const Type *t);             /* zeroed; name is made unique */
 Data *data_find(const Module *m, const char *name);
+/* beside.c: books and orders of stored weights, by their names. */
+const char *book_name(Module *m, const Data *d, int width);
+const char *order_name(Module *m, const Data *d);
+bool data_beside(const Data *what, const Data *d);      /* does `what` stand beside d? */
 Func *func_new(Module *m, const char *name);    /* appended; name is made unique */
 Func *func_find(const Module *m, const char *name);
 Val *func_param(Module *m, Func *f, const char *name, const Type *t);

@@ -216,7 +216,7 @@ static Func *group_kernel_f32(Frame *fr, const Conv *c)
 static Func *group_kernel(Frame *fr, const Conv *c, const Linear *n, Val **W)
 {
 	Lower *l = fr->l;
-	int bits = elem_bits(n->W->type->elem);
+	int bits = pack_width(n->W);
 	bool plain = bits >= 8, wide_bias = n->b && n->b->type->elem == E_i64;
 	Data *p = plain ? pack_plain(l, n->W) : pack_bits(l, n->W, bits);
 	Func *fin = linear_fin(l, n, 1);
@@ -228,8 +228,7 @@ static Func *group_kernel(Frame *fr, const Conv *c, const Linear *n, Val **W)
 		{"BITS", sym_int(l, bits)}, {"UP", sym_int(l, 32 - bits)}, {"FIN", fin->name}, {"FIELD", 0},
 	};
 	enum { NSYM = sizeof sym / sizeof *sym };
-	Func *field = kernel_get(l, plain ? "field_plain" : 8 % bits ? "field_any" : "field_aligned", l->isa,
-	                         NSYM - 1, sym);
+	Func *field = kernel_get(l, plain ? "field_plain" : field_kernel(bits), l->isa, NSYM - 1, sym);
 	if (!field)
 		return 0;
 	sym[NSYM - 1].value = field->name;

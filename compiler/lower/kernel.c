@@ -67,7 +67,7 @@ static void substitute(Text *t, const char *p, size_t n, int nsym, const Sym *sy
 }
 
 /* A stand-in with the same signature for a function that the text calls. */
-static void stub(Lower *l, Text *t, const Func *f)
+static void stand_in(Lower *l, Text *t, const Func *f)
 {
 	char b[256];
 	puts_(t, "func @");
@@ -106,7 +106,7 @@ static void preamble(Lower *l, Text *t, const char *kernel, const char *body)
 		if (*p == '@') {
 			Func *f = func_find(l->m, name + 1);
 			if (f)
-				stub(l, t, f);
+				stand_in(l, t, f);
 		} else {
 			size_t len;
 			const Data *d = data_find(l->m, name + 1);

@@ -31,7 +31,32 @@ static bool readable(const Func *tensor, const Data *W)
 	return true;
 }
 
-Stored *stored_form(const Options *opt, const Func *tensor, const Data *W)
+/* What feedback left beside W; a book's size says its memory. */
+static void stored_books(Module *m, const Data *W, StoreBooks *to)
+{
+	*to = (StoreBooks){0};
+	for (int width = 1; width <= STORE_BOOKS; width++) {
+		const Data *d = data_find(m, book_name(m, W, width));
+		int memory = 0;
+		while (d && (size_t)1 << (width + memory) < d->size)
+			memory++;
+		if (d && d->type->elem == E_i8 && d->size == (size_t)1 << (width + memory) && 1 << memory <= STORE_BOOK_STATES)
+			to->book[to->n++] = (StoreBook){width, memory, d->bytes};
+	}
+	const Data *order = data_find(m, order_name(m, W));
+	int32_t K = W->type->dim[1];
+	uint8_t *seen = NEWN(m->arena, uint8_t, K);
+	if (!order || order->type->elem != E_i32 || order->size != 4 * (size_t)K || K > INT16_MAX)
+		return;
+	for (int32_t k = 0; k < K; k++) {
+		int32_t c = ((const int32_t *)order->bytes)[k];
+		if (c < 0 || c >= K || seen[c]++)
+			return;
+	}
+	to->order = order->bytes;
+}
+
+Stored *stored_form(Module *m, const Options *opt, const Func *tensor, const Data *W)
 {
 	const Type *t = W->type;
 	if (opt->storage == STORE_PLAIN || !t->quant || t->rank != 2 || elem_bits(t->elem) > 8 || !elem_is_signed(t->elem) ||
@@ -39,7 +64,9 @@ Stored *stored_form(const Options *opt, const Func *tensor, const Data *W)
 		return 0;
 	const float *scale = t->quant->rows ? t->quant->rows->bytes : 0;
 	int64_t plain = (int64_t)t->dim[0] * (((int64_t)t->dim[1] * elem_bits(t->elem) + 7) / 8 + (scale ? 4 : 0));
-	Stored *s = storage_pack(W->bytes, scale, t->dim[0], t->dim[1], (StorageKind)opt->storage, gathered(tensor, W));
+	StoreBooks books;
+	stored_books(m, W, &books);
+	Stored *s = storage_pack(W->bytes, scale, t->dim[0], t->dim[1], (StorageKind)opt->storage, gathered(tensor, W), &books);
 	/* fields of odd widths are read by the way of rows just as well, and can be expanded then */
 	int slack = elem_bits(t->elem) == 8 || elem_bits(t->elem) == 4 ? 0 : SLACK;
 	if ((int64_t)s->bytes < plain + slack)
@@ -88,9 +115,15 @@ static void rows_functions(Syms *s)
 	column(s, "BOOK", "book", &f->book);
 	column(s, "FIELDS", "fields", &f->fields);
 	column(s, "START", "start", &f->start);
+	column(s, "MEMORY", "memory", &f->memory);
+	column(s, "PLACE", "place", &f->place);
+	column(s, "ORDER", "order", &f->order);
 	define(s, "CLASS", f->class_bits ? "rows_class" : "rows_class_one");
-	define(s, "VALUE", f->book.n ? "rows_value_book" : f->step.n ? "rows_value_step" : "rows_value");
-	s->w->next = define(s, "NEXT", "rows_next");
+	if (f->windows)
+		define(s, "COLUMN", f->order.n ? "rows_column" : "rows_column_same");
+	else
+		define(s, "VALUE", f->book.n ? "rows_value_book" : f->step.n ? "rows_value_step" : "rows_value");
+	s->w->next = define(s, "NEXT", f->windows ? "rows_next_window" : "rows_next");
 	if (f->reach)
 		s->w->row = define(s, "ROW", f->start.n ? "rows_row" : "rows_row_one");
 }
@@ -159,7 +192,7 @@ StoredWeights *stored_weights(Frame *fr, Data *W)
 		if (w->W == W)
 			return w->form ? w : 0;
 	StoredWeights *w = NEW(l->m->arena, StoredWeights);
-	*w = (StoredWeights){.W = W, .name = ident(l->m->arena, W->name), .form = stored_form(l->opt, l->tensor, W),
+	*w = (StoredWeights){.W = W, .name = ident(l->m->arena, W->name), .form = stored_form(l->m, l->opt, l->tensor, W),
 	                     .next_weights = l->stored};
 	l->stored = w;
 	if (!w->form)

@@ -17,7 +17,7 @@ struct StoredWeights {
 };
 
 /* The form that W gets by the options, or 0: plain, because they say so or because nothing is smaller.  To be freed. */
-Stored *stored_form(const Options *opt, const Func *tensor, const Data *W);
+Stored *stored_form(Module *m, const Options *opt, const Func *tensor, const Data *W);
 /* The same, with its functions and data in the module; 0: plain.  Made once. */
 StoredWeights *stored_weights(Frame *fr, Data *W);
 void stored_end(Lower *l);

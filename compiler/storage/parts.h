@@ -17,11 +17,18 @@ static inline int32_t *col_i32(const Column *c) { return c->p; }
 /* storage.c: numbers the rows' scales; more different ones than a class number should carry: nscale = 0. */
 void scales_find(Stored *s, const float *row_scale);
 size_t stored_size(const Stored *s);            /* of all columns */
-/* rows.c, coded.c */
-void rows_pack(Stored *s, const int8_t *w);
+/* rows.c, windows.c, coded.c */
+typedef struct { int width, step, add, memory, place; } Shape;  /* of a row: the columns of its class */
+Shape row_shape(const int8_t *w, int32_t K);       /* of a row without a book */
+void rows_pack(Stored *s, const int8_t *w, const StoreBooks *books);
 void rows_unpack(const Stored *s, int32_t row, int32_t n, int8_t *w);
 void coded_pack(Stored *s, const int8_t *w, bool estimate);     /* estimate: only s->bytes */
 void coded_unpack(const Stored *s, int32_t row, int32_t n, int8_t *w);
+
+/* Rows as windows: shapes and the book that they read.  false: no row is one, or other rows take more than that saves.  fields
+ * (of M K, to be freed) are in the order of the fields. */
+typedef struct { int8_t *book; int32_t nbook; uint8_t *field; int64_t bits; } Windows;
+bool windows_find(const Stored *s, const int8_t *w, const StoreBooks *books, Shape *shape, Windows *to);
 
 /* cluster.c: rows sorted into tables by what their symbols would cost.  hist: M rows of `symbols` counts. */
 typedef struct { int32_t n; int32_t *of_row; } Tables;

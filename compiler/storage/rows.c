@@ -2,14 +2,13 @@
  *
  * A row of b bits holds -2^(b-1) .. 2^(b-1) - 1; of 0 bits, one integer K times; a row of odd integers 2 f + add takes
  * a bit less than its range.  A matrix of few different integers may have a book instead: fields are indices.
+ * Rows that quantization chose as paths through books are stored as such (windows.c).
  * Fields follow one another without gaps, least significant bit first. */
 #include "storage/parts.h"
 
-typedef struct { int width, step, add; } Shape;
-
 enum { MAX_BOOK = 16 };
 
-static Shape shape_of(const int8_t *w, int32_t K)
+Shape row_shape(const int8_t *w, int32_t K)
 {
 	int lo = w[0], hi = w[0], b = 1;
 	bool odd = true;
@@ -19,15 +18,15 @@ static Shape shape_of(const int8_t *w, int32_t K)
 		odd &= w[k] & 1;
 	}
 	if (lo == hi)
-		return (Shape){0, 1, lo};
+		return (Shape){.step = 1, .add = lo};
 	if (odd) {
 		while (lo < -(1 << b) + 1 || hi > (1 << b) - 1)
 			b++;
-		return (Shape){b, 2, 1 - (1 << b)};
+		return (Shape){.width = b, .step = 2, .add = 1 - (1 << b)};
 	}
 	while (lo < -(1 << (b - 1)) || hi > (1 << (b - 1)) - 1)
 		b++;
-	return (Shape){b, 1, -(1 << (b - 1))};
+	return (Shape){.width = b, .step = 1, .add = -(1 << (b - 1))};
 }
 
 /* The different integers of w in order, if they are 2 .. MAX_BOOK; their number, or 0. */
@@ -61,7 +60,7 @@ typedef struct { Shape shape; int32_t scale; } Class;
 static bool same_class(const Class *a, const Class *b)
 {
 	return a->shape.width == b->shape.width && a->shape.step == b->shape.step && a->shape.add == b->shape.add &&
-	       a->scale == b->scale;
+	       a->shape.memory == b->shape.memory && a->shape.place == b->shape.place && a->scale == b->scale;
 }
 
 /* Numbers the rows' classes in order of appearance; false: more than `most`. */
@@ -135,34 +134,61 @@ static void class_columns(Stored *s, const Class *class)
 	}
 }
 
-void rows_pack(Stored *s, const int8_t *w)
+static void window_columns(Stored *s, const Class *class, const Windows *win, const int32_t *order)
+{
+	s->memory = column_new(s->nclass, 1, false);
+	s->place = column_new(s->nclass, 2, true);
+	for (int32_t c = 0; c < s->nclass; c++) {
+		col_u8(&s->memory)[c] = (uint8_t)class[c].shape.memory;
+		col_i16(&s->place)[c] = (int16_t)class[c].shape.place;
+	}
+	s->book = column_new(win->nbook, 1, true);
+	memcpy(s->book.p, win->book, (size_t)win->nbook);
+	if (!order)
+		return;
+	s->order = column_new(s->K, 2, true);
+	for (int32_t k = 0; k < s->K; k++)
+		col_i16(&s->order)[k] = (int16_t)order[k];
+}
+
+/* Every row in the shape that is its own, or in indices of a book for all; the bits they take. */
+static int64_t row_shapes(Stored *s, const int8_t *w, Shape *shape)
 {
 	int8_t book[MAX_BOOK];
 	int nbook = find_book(w, (size_t)s->M * (size_t)s->K, book), bw = bits_for(nbook);
-	Shape *shape = mem_array((size_t)s->M, sizeof *shape);
-	Class *class = mem_array(STORE_MAX_CLASSES, sizeof *class);
-	int64_t bits = 0;
-	s->class_of = mem_array((size_t)s->M, sizeof(int32_t));
+	int64_t bits = 0, indices = (int64_t)bw * s->M * s->K;
 	for (int32_t i = 0; i < s->M; i++) {
-		shape[i] = shape_of(w + (int64_t)i * s->K, s->K);
+		shape[i] = row_shape(w + (int64_t)i * s->K, s->K);
 		bits += (int64_t)shape[i].width * s->K;
 	}
-	if (nbook && (int64_t)bw * s->M * s->K + 8 * nbook < bits) {
-		s->book = column_new(nbook, 1, true);
-		memcpy(s->book.p, book, (size_t)nbook);
-		bits = (int64_t)bw * s->M * s->K;
-		for (int32_t i = 0; i < s->M; i++)
-			shape[i] = (Shape){bw, 1, 0};
-	}
+	if (!nbook || indices + 8 * nbook >= bits)
+		return bits;
+	s->book = column_new(nbook, 1, true);
+	memcpy(s->book.p, book, (size_t)nbook);
+	for (int32_t i = 0; i < s->M; i++)
+		shape[i] = (Shape){.width = bw, .step = 1};
+	return indices;
+}
+
+void rows_pack(Stored *s, const int8_t *w, const StoreBooks *books)
+{
+	Shape *shape = mem_array((size_t)s->M, sizeof *shape);
+	Class *class = mem_array(STORE_MAX_CLASSES, sizeof *class);
+	Windows win = {0};
+	s->class_of = mem_array((size_t)s->M, sizeof(int32_t));
+	s->windows = books && books->n && windows_find(s, w, books, shape, &win);
+	int64_t bits = s->windows ? win.bits : row_shapes(s, w, shape);
 	if (!number_classes(s, shape, s->nscale > 1, STORE_MAX_CLASSES, class)) {
 		s->nscale = 0;
 		if (!number_classes(s, shape, false, STORE_MAX_CLASSES, class)) {       /* constant rows of many kinds */
 			bits = 8 * (int64_t)s->M * s->K;
 			for (int32_t i = 0; i < s->M; i++)
-				shape[i] = (Shape){8, 1, -128};
+				shape[i] = (Shape){.width = 8, .step = 1, .add = -128};
 			number_classes(s, shape, false, STORE_MAX_CLASSES, class);
 		}
 	}
+	if (s->windows)
+		window_columns(s, class, &win, books->order);
 	class_columns(s, class);
 	s->fields = column_new((int32_t)((bits + 7) / 8 + 2), 1, false);        /* a row of 0 bits may stand behind the last */
 	if (s->reach && s->nclass > 1)
@@ -173,9 +199,12 @@ void rows_pack(Stored *s, const int8_t *w)
 		int width = col_u8(&s->width)[c];
 		if (s->start.n && i % STORE_ROWS_GROUP == 0)
 			col_i32(&s->start)[i / STORE_ROWS_GROUP] = (int32_t)at;
-		for (int32_t k = 0; width && k < s->K; k++, at += width)
-			put_field(col_u8(&s->fields), at, width, field_of(s, c, w[(int64_t)i * s->K + k]));
+		for (int32_t k = 0; width && k < s->K; k++, at += width) {
+			int64_t e = (int64_t)i * s->K + k;
+			put_field(col_u8(&s->fields), at, width, s->windows ? win.field[e] : field_of(s, c, w[e]));
+		}
 	}
+	free(win.book), free(win.field);
 	free(shape);
 	free(class);
 }
@@ -197,10 +226,17 @@ void rows_unpack(const Stored *s, int32_t row, int32_t n, int8_t *w)
 	for (int32_t i = row; i < row + n; i++) {
 		int32_t c = class_at(s, i);
 		int width = col_u8(&s->width)[c];
+		unsigned state = 0;
 		for (int32_t k = 0; k < s->K; k++, at += width) {
 			unsigned f = width ? get_field(col_u8(&s->fields), at, width) : 0;
-			*w++ = s->book.n ? col_i8(&s->book)[f]
+			if (s->windows) {
+				state = (state << width | f) & ((1u << (width + col_u8(&s->memory)[c])) - 1);
+				w[s->order.n ? col_i16(&s->order)[k] : k] = col_i8(&s->book)[(unsigned)col_i16(&s->place)[c] + state];
+				continue;
+			}
+			w[k] = s->book.n ? col_i8(&s->book)[f]
 			                 : (int8_t)(col_i8(&s->add)[c] + (int)f * (s->step.n ? col_u8(&s->step)[c] : 1));
 		}
+		w += s->K;
 	}
 }

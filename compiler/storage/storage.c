@@ -35,12 +35,13 @@ void scales_find(Stored *s, const float *row_scale)
 
 /* ---- sizes ----------------------------------------------------------------------------------------------- */
 
-enum { COLUMNS = 15 };
+enum { COLUMNS = 18 };
 
 static void columns(const Stored *s, const Column *out[COLUMNS])
 {
 	const Column *c[COLUMNS] = {&s->class_scale, &s->classes, &s->width, &s->step, &s->add, &s->book, &s->fields, &s->start,
-	                            &s->class_table, &s->first, &s->cum, &s->lo, &s->stride, &s->base, &s->offset};
+	                            &s->class_table, &s->first, &s->cum, &s->lo, &s->stride, &s->base, &s->offset,
+	                            &s->memory, &s->place, &s->order};
 	memcpy(out, c, sizeof c);
 }
 
@@ -62,11 +63,12 @@ static Stored *stored_new(const float *row_scale, int32_t M, int32_t K, StorageK
 	return s;
 }
 
-Stored *storage_pack(const int8_t *w, const float *row_scale, int32_t M, int32_t K, StorageKind kind, bool reach)
+Stored *storage_pack(const int8_t *w, const float *row_scale, int32_t M, int32_t K, StorageKind kind, bool reach,
+                     const StoreBooks *books)
 {
 	Stored *s = stored_new(row_scale, M, K, kind, reach);
 	if (kind == STORE_ROWS)
-		rows_pack(s, w);
+		rows_pack(s, w, books);
 	else
 		coded_pack(s, w, false);
 	s->bytes = stored_size(s);
@@ -109,7 +111,7 @@ size_t storage_bytes(const int8_t *w, const float *row_scale, int32_t M, int32_t
 		return plain_bytes(w, row_scale, M, K);
 	Stored *s = stored_new(row_scale, M, K, kind, true);
 	if (kind == STORE_ROWS) {
-		rows_pack(s, w);
+		rows_pack(s, w, 0);
 		s->bytes = stored_size(s);
 	} else {
 		coded_pack(s, w, true);

@@ -78,3 +78,11 @@ char *file_read(const char *path, size_t most, size_t *n, Diag *d)
 		fclose(f);
 	return p;
 }
+
+void temporary_name(char *buf, size_t n)
+{
+	const char *folder = getenv("TMPDIR");
+	int len = folder && *folder ? snprintf(buf, n, "%s/gatefold-XXXXXX", folder) : -1;
+	if (len < 0 || (size_t)len >= n)
+		snprintf(buf, n, P_tmpdir "/gatefold-XXXXXX");
+}

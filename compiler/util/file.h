@@ -13,6 +13,8 @@
 char *file_read(const char *path, size_t most, size_t *n, Diag *d);
 bool is_folder(const char *path);
 bool is_file(const char *path);
+/* A name for mkstemp or mkdtemp to fill in, in the system's folder for such things ($TMPDIR, else its default). */
+void temporary_name(char *buf, size_t n);
 const char *path_base(const char *path);                /* what follows the last slash */
 const char *path_suffix(const char *path);              /* ".onnx", or "" */
 char *path_beside(const char *path, const char *suffix);        /* path with another suffix; malloc'ed */

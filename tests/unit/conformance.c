@@ -28,11 +28,10 @@ typedef struct {
 	char refused[300];              /* why fixed point refuses a form; "": it does not */
 } Row;
 
-typedef struct { int line; char *text; } Result;
 
 static Row rows[MOST_OPS];
 static int nrows, passed, failed, nresults;
-static Result results[1000];
+static TextSaid results[1000];
 static const char *write_folder;
 static bool updating;
 
@@ -264,7 +263,7 @@ static void run_case(TextModel *t)
 			if (!updating)
 				check_float(t, k, ref[k]);
 		}
-		results[nresults++] = (Result){t->line, all};
+		results[nresults++] = (TextSaid){t->line, all};
 		fixed_case(t, row, m, in, nin, ref);
 	}
 	for (int i = 0; i < 8; i++)
@@ -278,25 +277,6 @@ static void run_case(TextModel *t)
 }
 
 /* ---- all ----------------------------------------------------------------------------------------- */
-
-static void update_table(void)
-{
-	TextFile file = text_open(TABLE);
-	FILE *f = fopen(TABLE, "w");
-	int k = -1;
-	bool open = false;
-	for (char *line; (line = text_line(&file));) {
-		if (k + 1 < nresults && file.line - 1 == results[k + 1].line)
-			k++, open = true;
-		if (!*line && open) {
-			fputs(results[k].text, f);
-			open = false;
-		}
-		if (strncmp(line, "\t=", 2))
-			fprintf(f, "%s\n", line);
-	}
-	fclose(f);
-}
 
 static void check_complete(void)
 {
@@ -346,7 +326,7 @@ int main(int argc, char **argv)
 		run_case(&t);
 	free(file.text);
 	if (updating)
-		update_table();
+		text_update(TABLE, "=", nresults, results);
 	if (write_folder || updating)
 		return 0;
 	check_complete();

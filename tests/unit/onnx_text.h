@@ -60,6 +60,30 @@ static inline char *text_line(TextFile *t)
 	return line;
 }
 
+/* What a test says now of the block that begins at a line: whole lines, tab and mark included. */
+typedef struct { int line; char *text; } TextSaid;
+
+/* Rewrite the file: in block said[k].line the lines with this mark become said[k].text.  In the file's order. */
+static inline void text_update(const char *path, const char *mark, int n, const TextSaid *said)
+{
+	TextFile file = text_open(path);
+	FILE *f = fopen(path, "w");
+	char start[8];
+	int k = -1, len = snprintf(start, sizeof start, "\t%s", mark);
+	bool open = false;
+	for (char *line; (line = text_line(&file));) {
+		if (k + 1 < n && file.line - 1 == said[k + 1].line)
+			k++, open = true;
+		if (!*line && open) {
+			fputs(said[k].text, f);
+			open = false;
+		}
+		if (strncmp(line, start, (size_t)len))
+			fprintf(f, "%s\n", line);
+	}
+	fclose(f);
+}
+
 /* ---- words ---- */
 
 static inline int text_type(char c)

@@ -89,22 +89,19 @@ static void run_table(void)
 
 static void update_table(void)
 {
-	TextFile file = text_open(TABLE);
-	FILE *f = fopen(TABLE, "w");
-	int k = -1;
-	bool open = false;
-	for (char *line; (line = text_line(&file));) {
-		if (k + 1 < ncases && file.line - 1 == cases[k + 1].line)
-			k++, open = true;
-		if (!*line && open) {
-			for (char *p = cases[k].said; *p; p += strcspn(p, "\n") + 1)
-				fprintf(f, "\t! %.*s\n", (int)strcspn(p, "\n"), p);
-			open = false;
-		}
-		if (strncmp(line, "\t!", 2))
-			fprintf(f, "%s\n", line);
+	TextSaid *now = calloc((size_t)ncases + 1, sizeof *now);
+	for (int k = 0; k < ncases; k++) {
+		now[k].line = cases[k].line;
+		size_t n;
+		FILE *f = open_memstream(&now[k].text, &n);
+		for (char *p = cases[k].said; *p; p += strcspn(p, "\n") + 1)
+			fprintf(f, "\t! %.*s\n", (int)strcspn(p, "\n"), p);
+		fclose(f);
 	}
-	fclose(f);
+	text_update(TABLE, "!", (int)ncases, now);
+	for (int k = 0; k < ncases; k++)
+		free(now[k].text);
+	free(now);
 }
 
 /* ---- the texts in the sources ---------------------------------------------------------------------- */

@@ -84,7 +84,7 @@ static void functions(void **state)
 static void grids(void **state)
 {
 	(void)state;
-	Grid odd = {0.5f, 3, true}, even = {0.5f, 3, false};
+	Grid odd = {.step = 0.5f, .most = 3, .odd = true}, even = {.step = 0.5f, .most = 3};
 	const double at[] = {-9, -1.01, -0.99, -0.1, 0, 0.1, 0.99, 1.01, 9}, want[] = {-3, -3, -1, -1, 1, 1, 1, 3, 3};
 	for (int i = 0; i < 9; i++)
 		assert_true(grid_integer(&odd, at[i]) == want[i]);
@@ -119,14 +119,14 @@ static void rounding(void **state)
 	Moments mo = {.H = H, .sum = sum, .count = ROWS};
 	Unit u = {.n = 1, .M = 1, .K = N};
 	Metric t;
-	assert_true(metric_of_moments(&t, N, &mo, false));
-	Grid g[MAX_PARTS] = {{0.25f, 3, false}};
+	assert_true(metric_of_moments(&t, &u, &mo, false, false));
+	Grid g[MAX_PARTS] = {{.step = 0.25f, .most = 3}};
 	for (int row = 0; row < 100; row++) {
 		double x[N];
 		float q[N];
 		for (int i = 0; i < N; i++)
 			x[i] = draw();
-		round_row(&t, &u, x, g, q);
+		round_row(&t, &u, x, g, 0, q);
 		for (int k = 0; k < 2; k++)
 			for (int r = 0; r < ROWS; r++) {
 				double e = 0;
@@ -139,6 +139,62 @@ static void rounding(void **state)
 	}
 	assert_true(error[0] < 0.5 * error[1]);
 	metric_free(&t);
+}
+
+/* Rows along paths through a book: better than the nearest integers of as many bits, better with memory, in the metric. */
+static void paths(void **state)
+{
+	(void)state;
+	enum { K = 60, M = 80, BITS = 2 };
+	static float x[M * K];
+	double lost[3] = {0}, nearest = 0;
+	for (int i = 0; i < M * K; i++)
+		x[i] = (float)(draw() / 0.2887);        /* of variance 1 */
+	float push[K * (K + 2)], weight[K];
+	for (int i = 0; i < K; i++) {
+		weight[i] = 1 + 0.01f * (float)i;
+		for (int j = 0; j < K + 2; j++)
+			push[i * (K + 2) + j] = j == i + 1 ? 0.5f : j == i + 3 ? -0.2f : 0;
+	}
+	Trellis *t = trellis_new();
+	for (int k = 0; k < 3; k++) {
+		Book *b = book_train(x, M, K, BITS, (int[]){0, 3, 6}[k]);
+		for (int i = 0; i < b->n; i++)
+			assert_true(b->value[i] == b->real[i] && b->value[i] >= -127);
+		for (int row = 0; row < M; row++) {
+			double left[K], after[2] = {0}, want[K + 2] = {0}, error = 0;
+			uint16_t window[K];
+			for (int i = 0; i < K; i++)
+				want[i] = left[i] = x[row * K + i] / b->step;
+			double told = trellis_row(t, b, (TrellisMetric){push, K + 2, weight}, left, K, after, 2, window);
+			for (int i = 0, from = 0; i < K; i++) {         /* a path, and the error that was told */
+				assert_int_equal(window[i] >> BITS, from);
+				from = window[i] & (b->n / (1 << BITS) - 1);
+				double e = want[i] - b->value[window[i]];
+				error += weight[i] * e * e;
+				for (int j = i + 1; j < K + 2; j++)
+					want[j] -= e * push[i * (K + 2) + j];
+			}
+			assert_true(fabs(error - told) <= 1e-6 * error);
+			assert_true(fabs(after[0] - want[K]) < 1e-6 && fabs(after[1] - want[K + 1]) < 1e-6);
+			lost[k] += error * b->step * b->step;
+		}
+		book_free(b);
+	}
+	trellis_free(t);
+	Grid g = grid_fit(x, 0, M * K, BITS, STEP_REAL, true);
+	for (int row = 0; row < M; row++) {
+		double want[K];
+		for (int i = 0; i < K; i++)
+			want[i] = x[row * K + i];
+		for (int i = 0; i < K; i++) {
+			double e = want[i] - grid_integer(&g, want[i]) * g.step;
+			nearest += weight[i] * e * e;
+			for (int j = i + 1; j < K; j++)
+				want[j] -= e * push[i * (K + 2) + j];
+		}
+	}
+	assert_true(lost[0] < 1.02 * nearest && lost[1] < 0.85 * lost[0] && lost[2] < 0.75 * lost[0]);
 }
 
 static const char text[] =
@@ -197,7 +253,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(sums), cmocka_unit_test(functions), cmocka_unit_test(grids),
-		cmocka_unit_test(rounding), cmocka_unit_test(units),
+		cmocka_unit_test(rounding), cmocka_unit_test(paths), cmocka_unit_test(units),
 	};
 	return cmocka_run_group_tests(tests, 0, 0);
 }

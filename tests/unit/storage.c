@@ -66,7 +66,7 @@ static void free_matrix(Matrix m)
 
 static void check(Matrix m, StorageKind kind, bool reach, bool scales)
 {
-	Stored *s = storage_pack(m.w, scales ? m.scale : 0, m.M, m.K, kind, reach);
+	Stored *s = storage_pack(m.w, scales ? m.scale : 0, m.M, m.K, kind, reach, 0);
 	size_t n = (size_t)m.M * (size_t)m.K;
 	int8_t *back = mem_new(n);
 	storage_unpack(s, 0, m.M, back);
@@ -109,6 +109,52 @@ static void long_rows(void **state)
 	free_matrix(m);
 }
 
+/* Rows that are paths through books, and others between them: fields as wide as the books, any row alone. */
+static void paths_through_books(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 60; i++) {
+		enum { M = 200, K = 37 };
+		static int8_t w[M * K], back[M * K], value[3][1 << 9];
+		int32_t order[K];
+		StoreBooks books = {.n = 3, .order = i % 2 ? order : 0};
+		bool only = i % 3 == 0;
+		for (int k = 0; k < K; k++) {           /* a permutation */
+			int at = draw(k + 1);
+			order[k] = order[at];
+			order[at] = k;
+		}
+		for (int b = 0; b < 3; b++) {
+			books.book[b] = (StoreBook){b + 1, draw(7), value[b]};
+			for (int v = 0; v < 1 << 9; v++)
+				value[b][v] = (int8_t)(draw(255) - 127);
+		}
+		int64_t bits = 0;
+		for (int row = 0; row < M; row++) {
+			const StoreBook *b = &books.book[draw(3)];
+			unsigned at = 0;
+			for (int k = 0; k < K; k++) {
+				at = (at << b->width | (unsigned)draw(1 << b->width)) & ((1u << (b->width + b->memory)) - 1);
+				w[row * K + (i % 2 ? order[k] : k)] = b->value[at];
+			}
+			if (!only && !draw(4))
+				fill_row(w + row * K, K, draw(13));
+			bits += K * b->width;
+		}
+		Stored *s = storage_pack(w, 0, M, K, STORE_ROWS, true, &books);
+		assert_true(s->windows);
+		assert_true(!only || s->fields.n <= (bits + 7) / 8 + 2);
+		storage_unpack(s, 0, M, back);
+		assert_memory_equal(back, w, M * K);
+		for (int k = 0; k < 20; k++) {
+			int32_t row = draw(M);
+			storage_unpack(s, row, 1, back);
+			assert_memory_equal(back, w + row * K, K);
+		}
+		storage_free(s);
+	}
+}
+
 static size_t bytes_of(const int8_t *w, int32_t M, int32_t K, StorageKind kind)
 {
 	return storage_bytes(w, 0, M, K, kind);
@@ -148,7 +194,7 @@ static void coded_reaches_entropy(void **state)
 			w[i * K + k] = (int8_t)(bell(1 + i / 200 + draw(2)) / (i < 1500 ? 2 : 1));
 	}
 	double ideal = storage_entropy(w, M, K, 32) / 8;
-	Stored *s = storage_pack(w, scale, M, K, STORE_CODED, true);
+	Stored *s = storage_pack(w, scale, M, K, STORE_CODED, true, 0);
 	assert_in_range(s->bytes, ideal * 0.97, ideal * 1.015);
 	storage_free(s);
 	memset(w, 0, (size_t)M * K);
@@ -162,6 +208,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_form_comes_back),
 		cmocka_unit_test(long_rows),
+		cmocka_unit_test(paths_through_books),
 		cmocka_unit_test(rows_take_their_width),
 		cmocka_unit_test(coded_reaches_entropy),
 	};

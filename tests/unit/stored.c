@@ -2,7 +2,8 @@
  * time or once, in every executor and body.
  *
  * A model gathers a row of a table, multiplies it and another input by two matrices (the second adds the first's sums), and has a
- * state, so that it steps.  Matrices are of all kinds: any width, mixed widths, constant rows, odd integers, one row, one column. */
+ * state, so that it steps.  Matrices are of all kinds: any width, mixed widths, constant rows, odd integers, one row, one column, paths
+ * through books. */
 #include "executors.h"
 
 #include <stdio.h>
@@ -22,6 +23,8 @@ static int draw(int below)
 
 typedef struct { char *s; size_t n; FILE *f; } Text;
 
+enum { PATHS = 13, KINDS };
+
 /* A row of b bits, 0..8; 9: odd integers; 10: few values; 11: mostly zeros */
 static int element(int kind, int constant)
 {
@@ -34,6 +37,38 @@ static int element(int kind, int constant)
 	}
 }
 
+/* Two books and perhaps an order beside the matrix; rows that are paths through them. */
+typedef struct { int8_t value[2][64]; int memory[2], *order; } Books;
+
+static Books books(FILE *f, const char *name, int K)
+{
+	Books b = {.memory = {draw(5), draw(4)}};
+	for (int i = 0; i < 2; i++) {
+		int n = 1 << (2 + i + b.memory[i]);
+		fprintf(f, "data $%s_book%d i8[%d] = [", name, 2 + i, n);
+		for (int v = 0; v < n; v++)
+			fprintf(f, "%s%d", v ? ", " : "", b.value[i][v] = (int8_t)(draw(255) - 127));
+		fprintf(f, "]\n");
+	}
+	if (draw(2))
+		return b;
+	b.order = calloc((size_t)K, sizeof *b.order);
+	fprintf(f, "data $%s_order i32[%d] = [", name, K);
+	for (int k = 0; k < K; k++)
+		fprintf(f, "%s%d", k ? ", " : "", b.order[k] = (k + K / 2) % K);
+	fprintf(f, "]\n");
+	return b;
+}
+
+static void path(const Books *b, int K, int8_t *row)
+{
+	int i = draw(2), at = 0;
+	for (int k = 0; k < K; k++) {
+		at = (at << (2 + i) | draw(4 << i)) & ((1 << (2 + i + b->memory[i])) - 1);
+		row[b->order ? b->order[k] : k] = b->value[i][at];
+	}
+}
+
 /* Rows of one kind or of many; scales of the geometric grid, with ndiff different ones. */
 static void matrix(FILE *f, const char *name, int M, int K, int kind, int ndiff, float *scale)
 {
@@ -42,13 +77,20 @@ static void matrix(FILE *f, const char *name, int M, int K, int kind, int ndiff,
 		scale[i] = 0x1p-8f * (1 + 0.25f * (float)draw(ndiff));
 		fprintf(f, "%s%a", i ? ", " : "", scale[i]);
 	}
-	fprintf(f, "]\ndata $%s :%s[%d,%d] = [", name, name, M, K);
+	fprintf(f, "]\n");
+	Books b = kind == PATHS ? books(f, name, K) : (Books){0};
+	fprintf(f, "data $%s :%s[%d,%d] = [", name, name, M, K);
 	for (int i = 0; i < M; i++) {
 		int row = kind < 12 ? kind : draw(12), constant = draw(200) - 100;
+		int8_t along[300];
+		bool is_path = kind == PATHS && draw(6);
+		if (is_path)
+			path(&b, K, along);
 		for (int k = 0; k < K; k++)
-			fprintf(f, "%s%d", i || k ? ", " : "", element(row, constant));
+			fprintf(f, "%s%d", i || k ? ", " : "", is_path ? along[k] : element(row, constant));
 	}
 	fprintf(f, "]\n");
+	free(b.order);
 }
 
 static void bias(FILE *f, const char *name, int M, const float *scale, int shift, bool narrow)
@@ -73,20 +115,20 @@ static char *random_model(int i)
 	Text t = {0};
 	float scale[300];
 	int V = 1 + draw(i % 2 ? 290 : 8), E = 1 + draw(i % 3 ? 40 : 2), M = i % 4 ? 16 + draw(100) : 1 + draw(20), K = 1 + draw(40);
-	int shift = draw(4), kind = i % 13, diff = 1 + draw(i % 5 ? 7 : 200);
+	int shift = draw(4), kind = i % KINDS, diff = 1 + draw(i % 5 ? 7 : 200);
 	bool wide = i % 7 == 3;                 /* 16-bit x: accumulators of 64 bits or no cells */
 	t.f = open_memstream(&t.s, &t.n);
 	fprintf(t.f, "module \"m\" level=tensor\ninput \"ix\" i32[1]\ninput \"x\" :x[1,%d]\noutput \"y\" :y[1,%d]\noutput \"z\" :z[1,%d]\n",
 	        K, M, M);
 	fprintf(t.f, "type :x = %s * 0x1p-7\ntype :e = i8 * 0x1p-7\ntype :y = i16 * 0x1p-6\ntype :z = i8 * 0x1p-3\n", wide ? "i16" : "i8");
 	matrix(t.f, "T", V, E, kind, diff, scale);
-	matrix(t.f, "R", M, K, draw(13), 1 + draw(7), scale);
+	matrix(t.f, "R", M, K, draw(KINDS), 1 + draw(7), scale);
 	times(scale, M, 0x1p-7f);
 	fprintf(t.f, "type :g = i32 * $g_s\ndata $g_s f32[%d] = [", M);
 	for (int k = 0; k < M; k++)
 		fprintf(t.f, "%s%a", k ? ", " : "", scale[k]);
 	fprintf(t.f, "]\n");
-	matrix(t.f, "W", M, E, (kind + 5) % 13, diff, scale);
+	matrix(t.f, "W", M, E, (kind + 5) % KINDS, diff, scale);
 	times(scale, M, 0x1p-7f);
 	bias(t.f, "b", M, scale, shift, draw(2));
 	fprintf(t.f, "func @main(%%ix i32[1], %%x :x[1,%d]) :y[1,%d], :z[1,%d] {\n", K, M, M);
@@ -147,7 +189,7 @@ static void same(const char *what, const Result *a, const Result *b)
 
 static int32_t table_rows(const Module *m) { return data_find(m, "T")->type->dim[0]; }
 
-static int stored, kept;
+static int stored, kept, windows;
 
 static void compare(const char *text, int i)
 {
@@ -178,6 +220,7 @@ static void compare(const char *text, int i)
 				same("c", &want, &got);
 			}
 			stored += data_find(m, form == STORE_ROWS ? "T_width" : "T_stream") != 0;
+			windows += data_find(m, "T_memory") || data_find(m, "W_memory");
 			kept += m->state_size > 64;
 			module_free(m);
 		}
@@ -193,6 +236,7 @@ static void random_models(void **state)
 	}
 	assert_in_range(stored, 40, 160);       /* of 160: small tables stay plain */
 	assert_in_range(kept, 40, 80);
+	assert_in_range(windows, 4, 40);
 }
 
 int main(void)
