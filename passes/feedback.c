@@ -20,7 +20,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PLAIN_BITS = 8, CLASS_SAMPLES = 1024 };
+enum { PLAIN_BITS = 8, CLASS_SAMPLES = 8192 };
 
 typedef struct {
 	Module *m, *was;        /* was: as it came, in floats */
@@ -80,6 +80,18 @@ static void plain_grids(Feedback *s, Work *w)
 	}
 }
 
+/* Metrics of groups of classes, unless one of them does not come out. */
+static void open_groups(Work *w, const Moments *mo)
+{
+	bool good = mo->groups > 0;
+	if (good)
+		w->group_metric = mem_array((size_t)mo->groups, sizeof *w->group_metric);
+	for (int g = 0; g < mo->groups && good; g++)
+		good = metric_of_group(&w->group_metric[g], w->u, mo, g, w->metric);
+	w->ngroup = mo->groups;
+	w->group = good ? mo->group : 0;
+}
+
 /* false: there is no metric for it, leave it to quantize. */
 static bool work_open(Feedback *s, int n, Work *w)
 {
@@ -94,6 +106,7 @@ static bool work_open(Feedback *s, int n, Work *w)
 		*w = (Work){0};
 		return false;
 	}
+	open_groups(w, &s->mo[n]);
 	w->x = mem_array(M * K, sizeof *w->x);
 	w->q = mem_array(M * K, sizeof *w->q);
 	w->grid = mem_array(M * MAX_PARTS, sizeof *w->grid);
@@ -110,6 +123,9 @@ static void work_close(Work *w)
 {
 	if (w->metric)
 		metric_free(w->metric);
+	for (int g = 0; g < w->ngroup; g++)
+		metric_free(&w->group_metric[g]);
+	free(w->group_metric);
 	free(w->metric), free(w->x), free(w->q), free(w->grid), free(w->need);
 	books_free(w);
 }
@@ -213,7 +229,7 @@ static bool round_in_order(Feedback *s)
 {
 	for (int first = 0, last; first < s->n; first = last + 1) {
 		last = level_end(s, first);
-		if (!collect(s, first, last, (MomentsWanted){.steps = calibration_steps(s->m, s->opt)}))
+		if (!collect(s, first, last, (MomentsWanted){.steps = calibration_steps(s->m, s->opt), .samples = CLASS_SAMPLES}))
 			return false;
 		for (int i = first; i <= last; i++)
 			round_unit(s, i);

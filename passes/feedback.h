@@ -19,6 +19,9 @@ typedef enum {
 typedef struct Work {
 	Unit *u;
 	struct Metric *metric;
+	struct Metric *group_metric;    /* of classes that are likely in the same places, or 0 */
+	const int *group;       /* [M] each row's, or 0 */
+	int ngroup;
 	double *x;              /* [M,K] real weights, parts side by side */
 	Grid *grid;             /* [M * MAX_PARTS] of row i, part k: [i * MAX_PARTS + k] */
 	float *q;               /* [M,K] integers */
@@ -40,6 +43,8 @@ typedef struct Metric {
 /* Of second moments: of what is left once the mean goes into a bias, if `centred`.  by_part: columns of one part are not mixed
  * with those of another. */
 bool metric_of_moments(Metric *t, const Unit *u, const Moments *s, bool centred, bool by_part);
+/* Of classes in group g, in the order of `all`. */
+bool metric_of_group(Metric *t, const Unit *u, const Moments *s, int g, const Metric *all);
 bool metric_of_readers(Metric *t, const Unit *u, bool by_part); /* sum W'W; without readers the plain squared error */
 void metric_free(Metric *t);
 /* Round row x[K] to q[K] integers of the parts' grids; returns the squared error in the metric. */

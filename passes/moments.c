@@ -1,9 +1,9 @@
 /* moments.c: statistics for rounding, from one run of the calibration data each (moments.h). */
 #include "passes/moments.h"
 
+#include "passes/classes.h"
 #include "passes/collect.h"
 #include "passes/linalg.h"
-#include "passes/worth.h"
 #include "util/mem.h"
 
 #include <math.h>
@@ -23,14 +23,14 @@ typedef struct {
 	Collector *now, *was;
 	float *v;               /* rows side by side */
 	size_t room;
-	float *sample;          /* vectors kept for class weights, by unit */
+	float **sample;         /* by unit: vectors kept for classes */
 	int *nsample;
 	int64_t *seen, all;     /* all: steps of the data */
 } Run;
 
 void moments_free(Moments *s)
 {
-	free(s->H), free(s->sum), free(s->diff), free(s->weight);
+	free(s->H), free(s->sum), free(s->diff), free(s->weight), free(s->group), free(s->group_H);
 	*s = (Moments){0};
 }
 
@@ -95,8 +95,7 @@ static void keep_samples(Run *r, int i, const float *v, int n)
 	for (int j = 0; j < n; j++) {
 		if (r->seen[i]++ % every || r->nsample[i] >= r->w->samples)
 			continue;
-		size_t at = ((size_t)i * (size_t)r->w->samples + (size_t)r->nsample[i]++) * MAX_COLUMNS;
-		memcpy(r->sample + at, v + (size_t)j * (size_t)u->K, sizeof(float) * (size_t)u->K);
+		memcpy(r->sample[i] + (size_t)r->nsample[i]++ * (size_t)u->K, v + (size_t)j * (size_t)u->K, sizeof(float) * (size_t)u->K);
 	}
 }
 
@@ -125,7 +124,7 @@ static void take_moments(Run *r, int i, int place)
 		for (int k = 0; k < u->K; k++)
 			to->sum[k] += r->v[(size_t)j * (size_t)u->K + k];
 	to->count += n;
-	if (r->sample && u->classes && u->n == 1)
+	if (r->sample[i])
 		keep_samples(r, i, r->v, n);
 }
 
@@ -151,38 +150,16 @@ static bool run_all(Run *r, const Module *m, const Options *opt, Diag *d)
 	return good;
 }
 
-/* ---- class weights ----------------------------------------------------------------------------------------- */
-
-static void weigh_classes(Run *r, int i)
-{
-	Unit *u = r->u[i];
-	const Op *o = u->op[0];
-	const float *b = o->nin > 2 && o->in[2] && o->in[2]->data ? o->in[2]->data->bytes : 0;
-	float *y = mem_array((size_t)u->M, sizeof *y);
-	double *w = mem_array((size_t)u->M, sizeof *w), *p = mem_array((size_t)u->M, sizeof *p);
-	for (int s = 0; s < r->nsample[i]; s++) {
-		const float *x = r->sample + ((size_t)i * (size_t)r->w->samples + (size_t)s) * MAX_COLUMNS;
-		product_f32(u->data[0]->bytes, u->M, u->K, x, b, y);
-		double most = y[0], sum = 0;
-		for (int k = 1; k < u->M; k++)
-			most = fmax(most, y[k]);
-		for (int k = 0; k < u->M; k++)
-			sum += p[k] = exp_below(y[k] - most);
-		for (int k = 0; k < u->M; k++)
-			w[k] += p[k] / sum * (1 - p[k] / sum);
-	}
-	free(y), free(p);
-	r->to[i].weight = w;
-}
-
 bool moments_collect(Module *m, const Options *opt, Unit *const *u, int n, MomentsWanted w, Moments *to, Diag *d)
 {
 	Run r = {.w = &w, .u = u, .n = n, .to = to};
 	r.at = mem_array((size_t)n * MAX_PARTS, sizeof *r.at);
 	r.nsample = mem_array((size_t)n, sizeof *r.nsample);
 	r.seen = mem_array((size_t)n, sizeof *r.seen);
-	if (w.samples)
-		r.sample = mem_array((size_t)n * (size_t)w.samples * MAX_COLUMNS, sizeof *r.sample);
+	r.sample = mem_array((size_t)n, sizeof *r.sample);
+	for (int i = 0; i < n; i++)
+		if (w.samples && u[i]->classes && u[i]->n == 1)
+			r.sample[i] = mem_array((size_t)w.samples * (size_t)u[i]->K, sizeof(float));
 	choose_probes(&r);
 	r.now = collector_open(m, opt, r.probe, r.nprobe, d);
 	r.was = r.now && w.was ? collector_open(w.was, opt, r.probe, r.nprobe, d) : 0;
@@ -190,11 +167,13 @@ bool moments_collect(Module *m, const Options *opt, Unit *const *u, int n, Momen
 	for (int i = 0; good && i < n; i++) {
 		if (to[i].H)
 			mirror(to[i].H, u[i]->K);
-		if (w.samples && u[i]->classes && u[i]->n == 1 && r.nsample[i])
-			weigh_classes(&r, i);
+		if (r.nsample[i])
+			classes_measure(u[i], r.sample[i], r.nsample[i], &to[i]);
 	}
 	collector_close(r.now);
 	collector_close(r.was);
+	for (int i = 0; i < n; i++)
+		free(r.sample[i]);
 	free(r.at), free(r.nsample), free(r.seen), free(r.sample), free(r.probe), free(r.v);
 	return good;
 }

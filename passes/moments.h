@@ -12,12 +12,14 @@ typedef struct Moments {
 	double count;           /* vectors seen */
 	double *diff;           /* [M] sum of results, float model's less this one's; 0: not asked for */
 	double *weight;         /* [M] of rows: how often each is read, or sum p (1 - p) of each class; 0: unknown */
+	int groups, *group;     /* of classes (classes.h); 0: none; [M] each row's */
+	double *group_H;        /* [groups,K,K] moments about the mean where its classes are likely */
 } Moments;
 
 typedef struct MomentsWanted {
 	int64_t steps;          /* of calibration data at most */
 	const Module *was;      /* the float model: collect diff instead of second moments; else 0 */
-	int samples;            /* vectors that class weights are computed from */
+	int samples;            /* vectors that classes are measured by */
 } MomentsWanted;
 
 /* For n units of m, in order.  Frees nothing that `to` held before.  false with the fault in d. */

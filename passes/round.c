@@ -36,22 +36,17 @@ static void push_and_weight(Metric *t)
 	}
 }
 
-/* From H[K,K] in the columns' own order. */
-static bool finish(Metric *t, const Unit *u, const double *H, bool by_part)
+/* From H[K,K] in the columns' own order; t->order is chosen. */
+static bool factor(Metric *t, const double *H, bool by_part)
 {
 	int K = t->K;
 	double damp = 0;
 	for (int k = 0; k < K; k++) {
 		t->diag[k] = H[(size_t)k * K + k];
 		damp += DAMPING * t->diag[k] / K;
-		t->order[k] = k;
 	}
 	if (!(damp > 0))
 		return false;
-	for (int k = 0; k < (by_part ? u->n : 1); k++) {
-		int from = by_part ? u->at[k] : 0, to = by_part && k + 1 < u->n ? u->at[k + 1] : K;
-		qsort_r(t->order + from, (size_t)(to - from), sizeof *t->order, compare_use, t->diag);
-	}
 	for (int i = 0; i < K; i++)
 		for (int j = 0; j < K; j++)
 			t->U[(size_t)i * K + j] = H[(size_t)t->order[i] * K + t->order[j]] + (i == j ? damp : 0);
@@ -60,6 +55,20 @@ static bool finish(Metric *t, const Unit *u, const double *H, bool by_part)
 	if (by_part)
 		push_and_weight(t);
 	return true;
+}
+
+static bool finish(Metric *t, const Unit *u, const double *H, bool by_part)
+{
+	int K = t->K;
+	for (int k = 0; k < K; k++) {
+		t->diag[k] = H[(size_t)k * K + k];
+		t->order[k] = k;
+	}
+	for (int k = 0; k < (by_part ? u->n : 1); k++) {
+		int from = by_part ? u->at[k] : 0, to = by_part && k + 1 < u->n ? u->at[k + 1] : K;
+		qsort_r(t->order + from, (size_t)(to - from), sizeof *t->order, compare_use, t->diag);
+	}
+	return factor(t, H, by_part);
 }
 
 static void make_room(Metric *t, int K)
@@ -85,6 +94,29 @@ bool metric_of_moments(Metric *t, const Unit *u, const Moments *s, bool centred,
 		for (int j = 0; j < K; j++)
 			H[(size_t)i * K + j] = s->H[(size_t)i * K + j] / s->count - (centred ? t->mean[i] * t->mean[j] : 0);
 	bool good = s->count > 0 && finish(t, u, H, by_part);
+	free(H);
+	if (!good)
+		metric_free(t);
+	return good;
+}
+
+/* A group's moments come from fewer samples than all rows' do: some of those are mixed in. */
+static const double COMMON = 0.2;
+
+bool metric_of_group(Metric *t, const Unit *u, const Moments *s, int g, const Metric *all)
+{
+	int K = u->K;
+	make_room(t, K);
+	memcpy(t->order, all->order, sizeof *t->order * (size_t)K);
+	memcpy(t->mean, all->mean, sizeof *t->mean * (size_t)K);
+	const double *own = s->group_H + (size_t)g * (size_t)K * (size_t)K;
+	double *H = mem_array((size_t)K * (size_t)K, sizeof *H);
+	for (int i = 0; i < K; i++)
+		for (int j = 0; j < K; j++) {
+			size_t at = (size_t)i * (size_t)K + (size_t)j;
+			H[at] = (1 - COMMON) * own[at] + COMMON * (s->H[at] / s->count - t->mean[i] * t->mean[j]);
+		}
+	bool good = factor(t, H, all->push != 0);
 	free(H);
 	if (!good)
 		metric_free(t);
@@ -175,7 +207,8 @@ void work_round(Work *w)
 	size_t K = (size_t)w->u->K;
 	Trellis *t = trellis_new();
 	for (int i = 0; i < w->u->M; i++)
-		round_row(w->metric, w->u, w->x + (size_t)i * K, w->grid + (size_t)i * MAX_PARTS, t, w->q + (size_t)i * K);
+		round_row(w->group ? &w->group_metric[w->group[i]] : w->metric, w->u, w->x + (size_t)i * K,
+		          w->grid + (size_t)i * MAX_PARTS, t, w->q + (size_t)i * K);
 	trellis_free(t);
 }
 
