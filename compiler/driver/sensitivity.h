@@ -9,7 +9,8 @@ enum { WIDEST = 16 };
 
 typedef struct {
 	const Data *data;
-	const char *gate;       /* rows of one gate; 0: all rows */
+	const char *name;       /* as --weights takes it: lstm_0_R, or lstm_0_R:f */
+	char gate;              /* rows of one gate; 0: all rows */
 	int32_t from, rows;
 	double loss[WIDEST + 1];     /* by bits, of the model with just this rounded; [0] is not used */
 } Sensitive;
