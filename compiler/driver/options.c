@@ -245,9 +245,9 @@ static bool set_limit(Command *c, void *field, const char *text)
 static bool set_budget(Command *c, void *field, const char *text)
 {
 	(void)c;
-	int64_t bytes, ram;
+	int64_t bytes, ram, ops;
 	*(const char **)field = text;
-	return budget_parse(text, &bytes, &ram);
+	return budget_parse(text, &bytes, &ram, &ops);
 }
 
 static bool set_jobs(Command *c, void *field, const char *text)
