@@ -184,7 +184,7 @@ static bool operations(Report *r, const Module *quantized, Diag *d)
 	module_free(m);
 	if (!good || n.unknown)
 		return good;
-	const char *per = step ? "a step" : "a run, T = 1", *most = n.bound ? ", at most" : "";
+	const char *per = step ? "a step" : takes_any_steps(quantized) ? "a run, T = 1" : "a run", *most = n.bound ? ", at most" : "";
 	struct { const char *key, *what; int64_t n; } row[] = {
 		{"operations", "operations", n.all}, {"loads", "  loads", n.loads}, {"stores", "  stores", n.stores},
 		{"multiplications", "  multiplications", n.products},
