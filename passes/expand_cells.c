@@ -84,20 +84,28 @@ static const char *suffixed(Cell *c, const char *name, const char *suffix)
 	return arena_printf(c->l->m->arena, "%s%s", name, suffix);
 }
 
+/* Says which gates' rows a linear's weights are, a letter each (widths.c). */
+static Val *of_gates(Cell *c, Val *v, const char *gates)
+{
+	if (gates)
+		attr_set_string(c->l->m, v->def, "gates", gates);
+	return v;
+}
+
 /* The sums of the gates in rows 0 .. n. */
-static Val *sums(Cell *c, int n, const char *suffix)
+static Val *sums(Cell *c, int n, const char *suffix, const char *gates)
 {
 	Val *w = cell_rows(c, W, 0, n, suffixed(c, "W", suffix));
 	Val *b = cell_bias(c, 0, n, suffixed(c, "b", suffix));
 	Val *r = cell_rows(c, R, 0, n, suffixed(c, "R", suffix));
-	Val *gx = put(c, O_linear, suffixed(c, "gx", suffix), n, c->x, w, b);
-	return put(c, O_linear, suffixed(c, "g", suffix), n, c->h, r, gx);
+	Val *gx = of_gates(c, put(c, O_linear, suffixed(c, "gx", suffix), n, c->x, w, b), gates);
+	return of_gates(c, put(c, O_linear, suffixed(c, "g", suffix), n, c->h, r, gx), gates);
 }
 
 void cell_lstm(Cell *c)
 {
 	Layer *l = c->l;
-	Val *g = sums(c, 4 * l->hidden, "");
+	Val *g = sums(c, 4 * l->hidden, "", "iofc");
 	Val *i = squash(c, 0, "i", peephole(c, gate(c, g, 0, "i0"), 0, "Pi", c->c));
 	Val *f;
 	if (l->input_forget) {          /* coupled: the forget gate's own rows do not count */
@@ -124,21 +132,21 @@ static Val *gru_new(Cell *c, Val *r)
 	Val *u = cell_rows(c, R, 2 * h, h, "R_n");
 	if (!c->l->reset_after) {
 		Val *b = cell_bias(c, 2 * h, h, "b_n");
-		Val *gx = put(c, O_linear, "gx_n", h, c->x, w, b);
+		Val *gx = of_gates(c, put(c, O_linear, "gx_n", h, c->x, w, b), "h");
 		Val *rh = unit(c, O_mul, "rh", r, c->h);
-		return put(c, O_linear, "n0", h, rh, u, gx);
+		return of_gates(c, put(c, O_linear, "n0", h, rh, u, gx), "h");
 	}
 	Val *wb = cell_rows(c, B, 2 * h, h, "Wb_n");
 	Val *rb = cell_rows(c, B, 5 * h, h, "Rb_n");    /* B: Wb of z r h, then Rb */
-	Val *gx = put(c, O_linear, "gx_n", h, c->x, w, wb);
-	Val *gh = put(c, O_linear, "gh_n", h, c->h, u, rb);
+	Val *gx = of_gates(c, put(c, O_linear, "gx_n", h, c->x, w, wb), "h");
+	Val *gh = of_gates(c, put(c, O_linear, "gh_n", h, c->h, u, rb), "h");
 	Val *rn = unit(c, O_mul, "rn", r, gh);
 	return unit(c, O_add, "n0", gx, rn);
 }
 
 void cell_gru(Cell *c)
 {
-	Val *g = sums(c, 2 * c->l->hidden, "_zr");
+	Val *g = sums(c, 2 * c->l->hidden, "_zr", "zr");
 	Val *z = squash(c, 0, "z", gate(c, g, 0, "z0"));
 	Val *r = squash(c, 0, "r", gate(c, g, 1, "r0"));
 	Val *n = squash(c, 1, "n", gru_new(c, r));
@@ -149,5 +157,5 @@ void cell_gru(Cell *c)
 
 void cell_rnn(Cell *c)
 {
-	c->h1 = squash(c, 0, "h1", sums(c, c->l->hidden, ""));
+	c->h1 = squash(c, 0, "h1", sums(c, c->l->hidden, "", 0));
 }

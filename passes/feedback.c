@@ -12,10 +12,9 @@
 #include "passes/collect.h"
 #include "passes/formats.h"
 #include "passes/passes.h"
-#include "passes/quantize.h"
+#include "passes/widths.h"
 #include "util/mem.h"
 
-#include <fnmatch.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,23 +32,14 @@ typedef struct {
 
 /* ---- what is asked for -------------------------------------------------------------------------------------------- */
 
-static int bits_of(const Data *W, const Options *opt)
-{
-	int bits = opt->weights ? opt->weights : DEFAULT_BITS;
-	for (int i = 0; i < opt->nrule; i++)
-		if (!fnmatch(opt->rule[i].pattern, W->name, 0))
-			bits = opt->rule[i].bits;
-	return bits;
-}
-
 /* At 8 bits rounding costs nothing that is worth a quick effort's time. */
 static int wanted_bits(const Data *W, const void *arg)
 {
-	const Options *opt = arg;
-	int bits = bits_of(W, opt);
-	if (opt->size > 0)
-		return bits <= PLAIN_BITS ? bits : 0;
-	return bits > 1 && bits <= PLAIN_BITS && opt->effort > (bits == PLAIN_BITS) ? bits : 0;
+	const Feedback *s = arg;
+	Widths w = weights_widths(s->m, s->opt, W);
+	if (s->opt->size > 0 || w.row)
+		return w.most <= PLAIN_BITS ? w.most : 0;
+	return w.most > 1 && w.most <= PLAIN_BITS && s->opt->effort > (w.most == PLAIN_BITS) ? w.most : 0;
 }
 
 /* ---- one unit ------------------------------------------------------------------------------------------------------ */
@@ -59,24 +49,32 @@ static const float *was_bytes(const Feedback *s, const Unit *u, int part)
 	return data_find(s->was, u->data[part]->name)->bytes;
 }
 
-static bool with_books(const Options *opt, int bits) { return grid_kind(opt) != GRID_UNIFORM && bits <= BOOK_WIDTH; }
+/* Row i of the unit's part k, in so many bits; scale: of the whole part, or 0. */
+static Grid plain_grid(Feedback *s, Work *w, int k, int i, int bits, const float *scale)
+{
+	const Options *opt = s->opt;
+	Unit *u = w->u;
+	int K = u->data[k]->type->dim[1];
+	if (grid_kind(opt) != GRID_UNIFORM && bits <= BOOK_WIDTH)
+		return book_grid(w, opt, k, w->x + (size_t)i * (size_t)u->K + u->at[k], bits);
+	if (scale)
+		return (Grid){.step = scale[0], .most = (1 << (bits - 1)) - 1};
+	return grid_fit(was_bytes(s, u, k) + (size_t)i * (size_t)K, 0, K, bits, opt->real_scales ? STEP_REAL : STEP_POW2, false);
+}
 
-/* Grids by the plain options: a width for each tensor. */
+/* Grids by the plain options: a width for each tensor, or for each gate's rows. */
 static void plain_grids(Feedback *s, Work *w)
 {
 	const Options *opt = s->opt;
 	Unit *u = w->u;
 	w->per_row = opt->per_row || grid_kind(opt) != GRID_UNIFORM;
 	for (int k = 0; k < u->n; k++) {
-		int bits = bits_of(u->data[k], opt), K = u->data[k]->type->dim[1];
+		Widths width = weights_widths(s->m, opt, u->data[k]);
 		float *scale = 0;
 		if (!w->per_row)
-			weights_scales(s->m, u->data[k], (WeightRule){bits, false, opt->real_scales}, &scale);
+			weights_scales(s->m, u->data[k], (WeightRule){width.most, false, opt->real_scales, 0}, &scale);
 		for (int i = 0; i < u->M; i++)
-			w->grid[i * MAX_PARTS + k] = with_books(opt, bits) ? book_grid(w, opt, k, w->x + (size_t)i * (size_t)u->K + u->at[k], bits) :
-				scale ? (Grid){.step = scale[0], .most = (1 << (bits - 1)) - 1} :
-				grid_fit(was_bytes(s, u, k) + (size_t)i * (size_t)K, 0, K, bits,
-				         opt->real_scales ? STEP_REAL : STEP_POW2, false);
+			w->grid[i * MAX_PARTS + k] = plain_grid(s, w, k, i, width.row ? width.row[i] : width.most, scale);
 	}
 }
 
@@ -241,9 +239,13 @@ bool pass_feedback(Module *m, const Options *opt, Diag *d)
 {
 	if (!opt->integer || (!(opt->size > 0) && (!opt->effort || !opt->calib)) || m->level != L_TENSOR || module_is_quantized(m))
 		return true;
+	int before = diag_errors(d);
+	widths_check(m, opt, d);
+	if (diag_errors(d) > before)
+		return false;
 	reconstruct_remember(m, opt);
 	Feedback s = {.m = m, .opt = opt, .d = d};
-	Unit *list = units_find(m, wanted_bits, opt);
+	Unit *list = units_find(m, wanted_bits, &s);
 	for (Unit *u = list; u; u = u->next)
 		s.n++;
 	if (!s.n)

@@ -11,7 +11,11 @@ double grid_round(double x);                    /* halves upward: the one roundi
 
 /* ---- weights.c: data from f32 to integers, in place ------------------------------------------------- */
 
-typedef struct { int bits; bool rows, real; } WeightRule;
+typedef struct {
+	int bits;
+	bool rows, real;
+	const uint8_t *row_bits;        /* with rows: of each row, at most `bits`; 0: all alike */
+} WeightRule;
 
 /* The scales that weights_quantize takes for d: one, or one for each row. */
 int weights_scales(Module *m, const Data *d, WeightRule rule, float **scale);

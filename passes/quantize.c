@@ -12,6 +12,7 @@
  *	quantize_data.c		constants
  *	quantize_apply.c	types, casts and integers into the module */
 #include "passes/quantize.h"
+#include "passes/widths.h"
 
 #include "passes/passes.h"
 
@@ -70,6 +71,7 @@ bool pass_quantize(Module *m, const Options *opt, Diag *d)
 	if (!opt->integer || module_is_quantized(m))
 		return true;
 	check_bits(opt, d);
+	widths_check(m, opt, d);
 	check_ops(m, d);
 	if (diag_errors(d) > before)
 		return false;

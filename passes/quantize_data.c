@@ -3,6 +3,7 @@
  * What a datum becomes depends on who reads it: weights and tables get scales of their own, biases and
  * initial states their reader's, other constants 16 bits.  A datum read in two ways becomes two data. */
 #include "passes/quantize.h"
+#include "passes/widths.h"
 
 #include <fnmatch.h>
 #include <math.h>
@@ -88,9 +89,8 @@ Val *data_weights(Quantizer *q, Data *d, bool rows)
 	if (!f) {
 		f = new_form(q, d, true);
 		is_finite_data(q, f->to);
-		int bits = rule_bits(q, 0, d->name);
-		WeightRule rule = {bits ? bits : width(q->opt->weights, DEFAULT_BITS), rows && q->opt->per_row,
-		                   q->opt->real_scales};
+		Widths w = weights_widths(q->m, q->opt, d);
+		WeightRule rule = {w.most, rows && q->opt->per_row, q->opt->real_scales, w.row};
 		weights_quantize(q->m, f->to, rule);
 	}
 	return val_data(q->m, f->to);

@@ -97,10 +97,10 @@ static void choose_scales(const float *x, size_t rows, size_t n, WeightRule rule
 {
 	double most = 0;
 	for (size_t i = 0; i < rows; i++) {
-		double s = rule.bits == 1 ? best_sign_scale(x + i * n, n, rule.real)
-		                          : best_scale(x + i * n, n, rule.bits, rule.real);
+		int bits = rule.row_bits ? rule.row_bits[i] : rule.bits;
+		double s = bits == 1 ? best_sign_scale(x + i * n, n, rule.real) : best_scale(x + i * n, n, bits, rule.real);
 		scale[i] = (float)s;
-		most = fmax(most, s);
+		most = fmax(most, ldexp(s, bits - rule.bits));  /* as if all rows had that many */
 	}
 	float finest = (float)fmax(most > 0 ? ldexp(most, -FINEST_ROW) : ldexp(1, 1 - rule.bits), FINEST_WEIGHT);
 	for (size_t i = 0; i < rows; i++)
@@ -117,8 +117,13 @@ static void put(void *bytes, Elem stored, size_t i, int64_t v)
 	}
 }
 
-/* Replace d's real numbers by integers lo .. hi on q's grid. */
-static void store(Module *m, Data *d, const Quant *q, double lo, double hi, bool signs)
+static double weight_most(int bits)
+{
+	return ldexp(1, bits - 1) - 1;
+}
+
+/* Replace d's real numbers by integers lo .. hi on q's grid; weights of `bits` bits, or each row of row_bits: by those. */
+static void store(Module *m, Data *d, const Quant *q, double lo, double hi, int bits, const uint8_t *row_bits)
 {
 	const float *x = d->bytes;
 	size_t n = d->size / sizeof *x, row = n;
@@ -129,7 +134,10 @@ static void store(Module *m, Data *d, const Quant *q, double lo, double hi, bool
 	void *to = arena_alloc(m->arena, size);
 	for (size_t i = 0; i < n; i++) {
 		double s = q->rows ? ((const float *)q->rows->bytes)[i / row] : q->scale;
-		put(to, stored, i, signs ? (x[i] >= 0 ? 1 : -1) : (int64_t)clamp(grid_round(x[i] / s), lo, hi));
+		int b = row_bits ? row_bits[i / row] : bits;
+		if (b)
+			hi = weight_most(b), lo = -hi;
+		put(to, stored, i, b == 1 ? (x[i] >= 0 ? 1 : -1) : (int64_t)clamp(grid_round(x[i] / s), lo, hi));
 	}
 	d->bytes = to;
 	d->size = size;
@@ -141,7 +149,7 @@ static void store(Module *m, Data *d, const Quant *q, double lo, double hi, bool
 void data_quantize(Module *m, Data *d, const Quant *q)
 {
 	double most = ldexp(1, 62);     /* i64 is for biases; their bound is checked where their scale is chosen */
-	store(m, d, q, fmax((double)elem_min(q->elem), -most), fmin((double)elem_max(q->elem), most), false);
+	store(m, d, q, fmax((double)elem_min(q->elem), -most), fmin((double)elem_max(q->elem), most), 0, 0);
 }
 
 static Data *float_list(Module *m, const char *name, int32_t n, const float *x)
@@ -193,6 +201,5 @@ void weights_quantize(Module *m, Data *d, WeightRule rule)
 	Quant *q = quant_new(m, d->name, e, by_row ? 1 : scale[0]);
 	if (by_row)
 		q->rows = float_list(m, arena_printf(m->arena, "%s_s", d->name), (int32_t)rows, scale);
-	double most = ldexp(1, rule.bits - 1) - 1;
-	store(m, d, q, -most, most, rule.bits == 1);
+	store(m, d, q, 0, 0, rule.bits, by_row ? rule.row_bits : 0);
 }

@@ -5,6 +5,7 @@
 #include "driver/driver.h"
 #include "driver/format.h"
 #include "driver/why.h"
+#include "lower/count.h"
 #include "lower/stored.h"
 #include "passes/passes.h"
 #include "util/json.h"
@@ -173,6 +174,33 @@ static void number(Report *r, const char *key, const char *text, int64_t v)
 		printf("%-34s %12lld\n", text, (long long)v);
 }
 
+/* Of the program for any machine, unless a target is named: what C compilers and LLVM make of it is their own matter. */
+static bool operations(Report *r, const Module *quantized, Diag *d)
+{
+	Options opt = r->c->opt;
+	opt.target = opt.target ? opt.target : "any";
+	opt.time_passes = opt.self_check = false;
+	Module *m = module_clone(quantized);
+	bool good = passes_run(m, &opt, 0, d), step;
+	OpCount n = count_portable(m, &step);
+	module_free(m);
+	if (!good || n.unknown)
+		return good;
+	const char *per = step ? "a step" : takes_any_steps(quantized) ? "a run, T = 1" : "a run", *most = n.bound ? ", at most" : "";
+	struct { const char *key, *what; int64_t n; } row[] = {
+		{"operations", "operations", n.all}, {"loads", "  loads", n.loads}, {"stores", "  stores", n.stores},
+		{"multiplications", "  multiplications", n.products},
+	};
+	for (int i = 0; i < 4; i++) {
+		char text[80];
+		snprintf(text, sizeof text, "%s, %s%s", row[i].what, per, most);
+		number(r, row[i].key, text, row[i].n);
+	}
+	if (r->json)
+		cJSON_AddBoolToObject(r->json, "operations_are_exact", !n.bound);
+	return true;
+}
+
 /* Why did it get worse: floats beside integers, on --data or the calibration data. */
 static bool why(Report *r, Module *floats, Module *quantized, Diag *d)
 {
@@ -212,15 +240,21 @@ static bool inspect(Report *r, Module *m, Diag *d)
 		return false;
 	macs = count_macs(m);
 	formats(r, m);
-	if (!passes_run(m, opt, 0, d))
+	Module *quantized = module_clone(m);
+	bool good = passes_run(m, opt, 0, d);
+	if (!good) {
+		module_free(quantized);
 		return false;
+	}
 	number(r, "parameters", "parameters", parameters);
 	number(r, "macs", "MACs per step", macs);
 	number(r, "flash_bytes", "flash: weights and tables, bytes", portable_bytes(m));
 	number(r, "state_bytes", "RAM: state, bytes", m->state_size);
 	number(r, "scratch_bytes", "RAM: scratch, bytes", m->scratch_size);
 	number(r, "scratch_bytes_per_step", "RAM: scratch for each step, bytes", m->scratch_step);
-	return true;
+	good = operations(r, quantized, d);
+	module_free(quantized);
+	return good;
 }
 
 int command_inspect(const Command *c, Diag *d)

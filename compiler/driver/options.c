@@ -2,6 +2,7 @@
 #include "driver/driver.h"
 #include "driver/option.h"
 #include "driver/sensitivity.h"
+#include "passes/widths.h"
 #include "storage/storage.h"
 #include "util/mem.h"
 
@@ -113,7 +114,7 @@ static void add_rule(Options *opt, const char *pattern, int bits)
 /* An activation of one bit has no zero and no sign of its own: two are the least. */
 enum { LEAST_WEIGHT = 1, LEAST_ACTIVATION = 2, MOST_BITS = 16 };
 
-/* BITS or NAME=BITS, from `least` on */
+/* BITS or NAME=BITS, from `least` on; NAME:GATE names rows of weights */
 static bool set_bits(Command *c, int *field, const char *text, int least)
 {
 	const char *number = text;
@@ -137,7 +138,7 @@ static bool set_weights(Command *c, void *field, const char *text)
 
 static bool set_activations(Command *c, void *field, const char *text)
 {
-	return set_bits(c, field, text, LEAST_ACTIVATION);
+	return !is_gate_rule(text) && set_bits(c, field, text, LEAST_ACTIVATION);
 }
 
 static bool set_wide_bits(Command *c, void *field, const char *text)
@@ -259,9 +260,9 @@ static bool set_limit(Command *c, void *field, const char *text)
 static bool set_budget(Command *c, void *field, const char *text)
 {
 	(void)c;
-	int64_t bytes, ram;
+	int64_t bytes, ram, ops;
 	*(const char **)field = text;
-	return budget_parse(text, &bytes, &ram);
+	return budget_parse(text, &bytes, &ram, &ops);
 }
 
 static bool set_jobs(Command *c, void *field, const char *text)

@@ -3,6 +3,7 @@
 #include "driver/format.h"
 #include "passes/formats.h"
 #include "passes/passes.h"
+#include "passes/widths.h"
 #include "util/mem.h"
 
 #include <math.h>
@@ -21,38 +22,14 @@ static const Data *weights_of(const Op *o)
 	return w && w->type->elem == E_f32 && w->type->rank == 2 ? w : 0;
 }
 
-static void add(Sensitivity *s, const Data *w, const char *gate, int32_t from, int32_t rows)
+static void add(Sensitivity *s, const Data *w, char gate, int32_t from, int32_t rows)
 {
 	for (int i = 0; i < s->n; i++)
 		if (s->tensor[i].data == w && s->tensor[i].from == from && s->tensor[i].rows == rows)
 			return;
+	const char *name = gate ? arena_printf(s->m->arena, "%s:%c", w->name, gate) : w->name;
 	s->tensor = mem_grow(s->tensor, sizeof *s->tensor * (size_t)(s->n + 1));
-	s->tensor[s->n++] = (Sensitive){.data = w, .gate = gate, .from = from, .rows = rows};
-}
-
-/* The function a slice of pre-activations goes into names the gate best: `lstm_0_i` of sigmoid lstm_0_i0. */
-static const char *gate_name(const Func *f, const Val *slice)
-{
-	each_op(o, &f->body)
-		if (o->nin == 1 && o->in[0] == slice && o->nout && o->out[0]->name)
-			return o->out[0]->name;
-	return slice->name;
-}
-
-/* Slices of the sum that this linear goes into: its rows by gates. */
-static void add_gates(Sensitivity *s, const Func *f, const Op *linear, const Data *w)
-{
-	const Val *sum = linear->out[0];
-	each_op(o, &f->body)
-		if (o->kind == O_linear && o->nin > 2 && o->in[2] == sum)
-			sum = o->out[0];
-	each_op(o, &f->body) {
-		if (o->kind != O_slice || o->in[0] != sum || attr_int(o, "step", 1) != 1)
-			continue;
-		int last = sum->type->rank - 1;
-		if (attr_int(o, "axis", 0) == last)
-			add(s, w, gate_name(f, o->out[0]), (int32_t)attr_int(o, "at", 0), o->out[0]->type->dim[last]);
-	}
+	s->tensor[s->n++] = (Sensitive){.data = w, .name = name, .gate = gate, .from = from, .rows = rows};
 }
 
 static void list_tensors(Sensitivity *s, bool gates)
@@ -63,8 +40,10 @@ static void list_tensors(Sensitivity *s, bool gates)
 			if (!w)
 				continue;
 			add(s, w, 0, 0, w->type->dim[0]);
-			if (gates && o->kind == O_linear)
-				add_gates(s, f, o, w);
+			const char *letters = gates ? gates_of(s->m, w) : 0;
+			int32_t rows = letters ? w->type->dim[0] / (int32_t)strlen(letters) : 0;
+			for (int k = 0; letters && letters[k]; k++)
+				add(s, w, letters[k], k * rows, rows);
 		}
 }
 
@@ -157,9 +136,10 @@ static void as_json(const Sensitivity *s, cJSON *json)
 		const Sensitive *t = &s->tensor[i];
 		cJSON *row = cJSON_CreateObject(), *loss;
 		cJSON_AddItemToArray(list, row);
+		cJSON_AddStringToObject(row, "name", t->name);
 		cJSON_AddStringToObject(row, "tensor", t->data->name);
 		if (t->gate)
-			cJSON_AddStringToObject(row, "gate", t->gate);
+			cJSON_AddStringToObject(row, "gate", (char[]){t->gate, 0});
 		cJSON_AddNumberToObject(row, "first_row", t->from);
 		cJSON_AddNumberToObject(row, "rows", t->rows);
 		loss = cJSON_AddObjectToObject(row, "loss_by_bits");
@@ -181,14 +161,13 @@ void sensitivity_print(const Sensitivity *s, cJSON *json)
 	       s->divergence ? "divergence of the outputs in nats"
 		: "squared error of the outputs relative to their power",
 	       (long long)s->steps);
-	printf("  %-28s %-16s %9s", "weights", "gate", "elements");
+	printf("  %-28s %9s", "weights", "elements");
 	for (int k = 0; k < NMEASURED; k++)
 		printf(" %7d b", measured[k]);
 	printf("\n");
 	for (int i = 0; i < s->n; i++) {
 		const Sensitive *t = &s->tensor[i];
-		printf("  %-28s %-16s %9lld", t->data->name, t->gate ? t->gate : "",
-		       (long long)t->rows * t->data->type->dim[1]);
+		printf("  %-28s %9lld", t->name, (long long)t->rows * t->data->type->dim[1]);
 		for (int k = 0; k < NMEASURED; k++)
 			printf(" %9.2g", t->loss[measured[k]]);
 		printf("\n");

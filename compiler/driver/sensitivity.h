@@ -9,7 +9,8 @@ enum { WIDEST = 16 };
 
 typedef struct {
 	const Data *data;
-	const char *gate;       /* rows of one gate; 0: all rows */
+	const char *name;       /* as --weights takes it: lstm_0_R, or lstm_0_R:f */
+	char gate;              /* rows of one gate; 0: all rows */
 	int32_t from, rows;
 	double loss[WIDEST + 1];     /* by bits, of the model with just this rounded; [0] is not used */
 } Sensitive;
@@ -40,8 +41,8 @@ bool reference_divergence(const Reference *r);
 int64_t reference_steps(const Reference *r);
 void reference_free(Reference *r);
 
-/* budget.c: `--budget bytes=N`, `--budget ram=N` */
-bool budget_parse(const char *text, int64_t *bytes, int64_t *ram);
+/* budget.c: `--budget bytes=N,ram=N,ops=N` */
+bool budget_parse(const char *text, int64_t *bytes, int64_t *ram, int64_t *ops);
 int command_budget(const Command *c, Diag *d);
 int command_sensitivity(const Command *c, Diag *d);
 

@@ -158,6 +158,7 @@ static void decode_row(Decoder *d, Insn *i, const Op *o)
 static void decode_op(Decoder *d, Insn *i, const Op *o)
 {
 	i->kind = o->kind;
+	i->lanes = 1;
 	i->op = o;
 	i->out = o->nout ? result(d, o->out[0]) : 0;
 	for (int k = 0; k < o->nin && k < 3; k++)

@@ -87,6 +87,7 @@ typedef struct {
 	uint32_t body_index;
 	char err[400];
 	bool reset_failed;              /* err says why; nothing runs then */
+	int64_t executed[N_OPS];        /* how often an op of each kind ran, each lane for itself; O_for: turns */
 } Interp;
 
 char reg_letter(const Type *t);         /* b h w l s */

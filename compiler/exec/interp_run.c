@@ -184,6 +184,7 @@ static bool loop(Interp *in, const Insn *i)
 	int32_t n = i->in[0]->w[0];
 	for (int k = 0; k < l->ncarry; k++)
 		*l->arg[k] = *l->init[k];
+	in->executed[O_for] += n > 0 ? n - 1 : -1;      /* run() counted one */
 	for (int32_t t = 0; t < n; t++) {
 		l->counter->w[0] = t;
 		if (!run(in, l->body))
@@ -246,6 +247,7 @@ static bool call(Interp *in, const Insn *i)
 static bool run(Interp *in, const Insn *i)
 {
 	for (;; i++) {
+		in->executed[i->kind] += i->lanes;
 		switch (i->kind) {
 #define T_b int8_t
 #define T_h int16_t

@@ -25,6 +25,7 @@ static const AttrRule rules[] = {
 	{ LAYERS, "layout", A_INT, false, 0 },
 	{ " lstm ", "input_forget", A_INT, false, 0 },
 	{ " gru ", "linear_before_reset", A_INT, false, 0 },
+	{ " linear ", "gates", A_STRING, false, " iofc zr h " },
 	{ " scan ", "seq", A_INT, false, 0 },
 	{ " scan ", "init", A_INT, false, 0 },
 	{ " scan ", "axis", A_INT, true, 0 },
