@@ -217,8 +217,8 @@ static void write_steps(Estimate *s)
 		if (!u || !u->K)
 			continue;
 		float *step = NEWN(s->q.m->arena, float, u->K);
-		bool differ = unit_steps_choose(u, step);
-		if (!differ && s->seen[g])      /* the one clip says it better */
+		bool worth = unit_steps_choose(u, step);
+		if (!worth && s->seen[g])        /* the clip that linears have says it */
 			continue;
 		for (int n = 0; n < s->q.n; n++) {
 			Val *v = s->q.node[n].val;

@@ -17,7 +17,7 @@ typedef struct UnitSteps {
 
 UnitSteps *unit_steps_new(Arena *a, int32_t K);
 void unit_steps_count(UnitSteps *u, const float *rows, int64_t n);      /* n rows of K */
-/* Fills step[K]; false: all units take the same. */
+/* Fills step[K]; false: one step for all would be about as good. */
 bool unit_steps_choose(const UnitSteps *u, float *step);
 
 #endif

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 
 enum { OCTAVES = 20, PARTS = 8 };
+static const double WORTH = 0.95;       /* of the error with one step for all units */
 
 UnitSteps *unit_steps_new(Arena *a, int32_t K)
 {
@@ -57,7 +58,7 @@ static double best_octaves(const UnitSteps *u, double (*at)[OCTAVES], int first,
 bool unit_steps_choose(const UnitSteps *u, float *step)
 {
 	int n = u->most_bits - u->bits + 1, octave[u->K];
-	double (*at)[OCTAVES] = mem_array((size_t)u->K, sizeof *at), most = 0, least = INFINITY, part = 1;
+	double (*at)[OCTAVES] = mem_array((size_t)u->K, sizeof *at), most = 0, least = INFINITY, alike = INFINITY, part = 1;
 	n = n > MAX_SPREAD + 1 ? MAX_SPREAD + 1 : n;
 	for (int32_t k = 0; k < u->K; k++)
 		most = fmax(most, u->seen[k].most);
@@ -66,6 +67,8 @@ bool unit_steps_choose(const UnitSteps *u, float *step)
 		for (int32_t k = 0; k < u->K; k++)
 			for (int i = 0; i < OCTAVES; i++)
 				at[k][i] = cost(u, k, (double)(float)ldexp(part, e - i));
+		for (int first = 0; first < OCTAVES; first++)
+			alike = fmin(alike, best_octaves(u, at, first, 1, octave));
 		for (int first = 0; first + n <= OCTAVES; first++) {
 			double sum = best_octaves(u, at, first, n, octave);
 			if (sum >= least)
@@ -76,8 +79,5 @@ bool unit_steps_choose(const UnitSteps *u, float *step)
 		}
 	}
 	free(at);
-	for (int32_t k = 1; k < u->K; k++)
-		if (step[k] != step[0])
-			return true;
-	return false;
+	return least < WORTH * alike;
 }

@@ -1,6 +1,6 @@
 /* quantize_units.c: few bits with a step for each unit.
  *
- * Units (indices of the last axis) differ in size: an LSTM's c has some that reach 60 and many that never leave -3 .. 3.  Behind
+ * Units (indices of the last axis) differ in size: an LSTM's c has some that count far and many that stay near 0.  Behind
  * the ranges of such values there are `steps`, the least one times powers of two (estimate_units.c finds them).  Then what is
  * read is a copy of few bits, each unit on its own step, brought to the finest unit's step without rounding:
  *
