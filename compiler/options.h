@@ -36,6 +36,7 @@ typedef struct Options {
 	bool per_row;                   /* --granularity row */
 	int grid;                       /* --grid: a GridKind (passes/feedback.h) */
 	double size;                    /* --size: bits per parameter of the whole model; 0: not asked for */
+	bool unit_exponents;            /* --unit-exponents: few bits with a step for each unit */
 	bool pow2_scales;               /* --scales pow2 was asked for */
 	int storage;                    /* --storage: a StorageKind (storage/storage.h) */
 	bool decode_once;               /* --decode once */

@@ -182,6 +182,7 @@ static void name_val(Module *m, Set *live, const Val *v)
 	if (!v)
 		return;
 	add(m, live, v->data);
+	add(m, live, v->steps);
 	name_type(m, live, v->type);
 }
 

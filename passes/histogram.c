@@ -57,7 +57,7 @@ static double side_error(const double *bin, double width, double step, double mo
 	return sum;
 }
 
-static double error_at(const Histogram *h, double step, int bits)
+double histogram_error(const Histogram *h, double step, int bits)
 {
 	double q = ldexp(1, bits - 1);
 	return side_error(h->above, h->width, step, q - 1) + side_error(h->below, h->width, step, q);
@@ -69,7 +69,7 @@ static double best_mse(const Histogram *h, int bits, bool pow2)
 	int e = fit_exponent(h->most, bits, false);
 	for (int i = 0; i < (pow2 ? OCTAVES : STEPS - LEAST_STEPS); i++) {
 		double clip = pow2 ? ldexp(q, e - i) : h->most * (STEPS - i) / STEPS;
-		double error = error_at(h, clip / q, bits);
+		double error = histogram_error(h, clip / q, bits);
 		if (error < least)
 			least = error, best = clip < h->most ? clip : h->most;
 	}

@@ -20,5 +20,7 @@ typedef struct Histogram {
 void histogram_add(Histogram *h, float x);      /* not finite: ignored */
 /* The magnitude where numbers of `bits` bits (2..16) had better saturate; at most h->most.  pow2: steps are powers of two. */
 double histogram_clip(const Histogram *h, RangeKind kind, int bits, bool pow2);
+/* Squared errors of rounding all that was seen to `bits` bits of this step, summed. */
+double histogram_error(const Histogram *h, double step, int bits);
 
 #endif

@@ -8,6 +8,7 @@
  *	quantize_masked.c	values whose junk past a sequence's end does not count
  *	quantize_ranges.c	the range of each
  *	quantize_types.c	bits and scales
+ *	quantize_units.c	steps for each unit, where values have few bits
  *	quantize_exact.c	sums and products: scales that follow
  *	quantize_data.c		constants
  *	quantize_apply.c	types, casts and integers into the module */
@@ -51,6 +52,18 @@ static void check_ops(Module *m, Diag *d)
 		}
 }
 
+/* Asked for where it would change nothing. */
+static void check_units(const Options *opt, Diag *d)
+{
+	if (!opt->unit_exponents)
+		return;
+	if (!opt->calib)
+		diag_error(d, "--unit-exponents: how large each unit is shows in calibration data; --calib is missing");
+	if (width(opt->activations, DEFAULT_BITS) >= DEFAULT_BITS && width(opt->state, WIDE_BITS) >= WIDE_BITS && !opt->nrule)
+		diag_error(d, "--unit-exponents: for activations below %d bits (--activations) and states below %d (--state-bits)",
+		           DEFAULT_BITS, WIDE_BITS);
+}
+
 static void check_bits(const Options *opt, Diag *d)
 {
 	struct { const char *what; int bits, least; } asked[] = {
@@ -63,6 +76,7 @@ static void check_bits(const Options *opt, Diag *d)
 	for (int i = 0; i < opt->nrule; i++)
 		if (opt->rule[i].bits < 1 || opt->rule[i].bits > WIDE_BITS)
 			diag_error(d, "%s=%d: 1 to %d bits", opt->rule[i].pattern, opt->rule[i].bits, WIDE_BITS);
+	check_units(opt, d);
 }
 
 bool pass_quantize(Module *m, const Options *opt, Diag *d)

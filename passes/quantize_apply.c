@@ -22,6 +22,13 @@ static Val *cast_to(Site s, Val *v, const Quant *k)
 	return op_out(s.q->m, s.f, c, name, type_quant(s.q->m, k, v->type->rank, v->type->dim));
 }
 
+/* v rounded to the steps of its units, on one scale. */
+static Val *unit_copy(Site s, Val *v, int n)
+{
+	const Quant *k = unit_quant(s.q, n);
+	return cast_to(s, class_quant(s.q, n) == k ? v : cast_to(s, v, k), level_quant(s.q, n));
+}
+
 static bool same_format(const Quant *a, const Quant *b)
 {
 	if (a == b)
@@ -40,7 +47,9 @@ static const Quant *multiplicand(Site s, int i, bool rows)
 		return s.o->in[i]->type->quant;
 	}
 	const Quant *k = narrow_quant(s.q, n);
-	if (k != class_quant(s.q, n))
+	if (reads_units(s.q, n))
+		s.o->in[i] = unit_copy(s, v, n);
+	else if (k != class_quant(s.q, n))
 		s.o->in[i] = cast_to(s, v, k);
 	return k;
 }
@@ -128,6 +137,18 @@ static void apply_data(Site s)
 	}
 }
 
+/* Element-wise readers of states of few bits. */
+static void apply_reads(Site s)
+{
+	Role r = (Role)op_role[s.o->kind];
+	bool moves = r == R_MOVE || r == R_PICK || r == R_GATHER || r == R_FLOW || r == R_NONE;
+	for (int i = 0; i < s.o->nin && !moves; i++) {
+		int n = node_of(s.q, s.f, s.o->in[i]);
+		if (n >= 0 && read_quant(s.q, n) != class_quant(s.q, n))
+			s.o->in[i] = unit_copy(s, s.o->in[i], n);
+	}
+}
+
 static void apply_links(Quantizer *q)
 {
 	for (int i = 0; i < q->nlink; i++) {
@@ -177,7 +198,7 @@ void types_apply(Quantizer *q)
 			else if (o->kind == O_matmul)
 				multiplicand(s, 0, false), multiplicand(s, 1, false);
 			else
-				apply_data(s);
+				apply_reads(s), apply_data(s);
 		}
 	apply_links(q);
 	for (int i = 0; i < q->nfunc; i++)

@@ -144,7 +144,7 @@ static const Quant *operand_quant(Quantizer *q, Func *f, Val *v)
 {
 	int n = node_of(q, f, v);
 	if (n >= 0)
-		return class_quant(q, n);
+		return read_quant(q, n);
 	return v && is_real_data(q, v) ? data_constant(q, v->data)->type->quant : 0;
 }
 

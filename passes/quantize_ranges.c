@@ -53,6 +53,8 @@ static void known(Quantizer *q, Node *x, int n)
 	if (!v || x->silent || x->masked)
 		return;
 	q->node[group_of(q, n)].clip = fmax(q->node[group_of(q, n)].clip, v->clip);
+	if (v->steps)
+		q->node[group_of(q, n)].steps = v->steps;
 	if (v->def && sure_range(v->def, &lo, &hi)) {
 		widen(q, n, lo, hi);
 	} else if (v->ranged && isfinite(v->lo) && isfinite(v->hi) && v->lo <= v->hi) {

@@ -150,6 +150,7 @@ void bits_choose(Quantizer *q)
 			q->node[n].bits = wanted_bits(q, &q->node[n]);
 			whole_port(&q->node[n]);
 		}
+	units_widen(q);
 	settle_links(q);
 	for (int n = 0; n < q->n; n++)
 		if (q->node[n].class_up == n && !q->node[n].bits)
@@ -263,7 +264,7 @@ static void choose_class(Quantizer *q, int n)
 	Node *c = &q->node[n];
 	if (only_addend(c) || only_added(q, n) || only_scaled(q, n))
 		return;
-	c->quant = table_quant(q, c);
+	c->quant = holds_units(q, n) ? unit_quant(q, n) : table_quant(q, c);
 	if (c->quant)
 		return;
 	if (!q->node[group_of(q, n)].ranged && !only_squashed(c) && is_used(c))
@@ -280,6 +281,8 @@ const Quant *narrow_quant(Quantizer *q, int n)
 {
 	Node *c = &q->node[class_of(q, n)], *g = &q->node[group_of(q, n)];
 	int bits = narrow_bits(q, n);
+	if (reads_units(q, n))
+		return level_quant(q, n);
 	if (c->bits <= bits || (c->table && c->quant == c->table->type->quant && c->quant->elem <= bits))
 		return c->quant;
 	if (!g->narrow) {

@@ -56,6 +56,14 @@ static FakeQuant *fake_of(Module *m, const Func *f, int number, const Quant *q, 
 	return k;
 }
 
+/* How the operand of a linear is rounded: a copy with steps for each unit is brought to one scale without rounding. */
+static const Quant *rounding(const Val *x)
+{
+	const Op *def = x->def;
+	const Quant *from = def && def->kind == O_cast ? def->in[0]->type->quant : 0;
+	return from && from->rows ? from : x->type->quant;
+}
+
 /* Quantize a copy and read off the types of what linears multiply. */
 FakeQuant *fake_quants(Module *m, const Options *opt)
 {
@@ -66,7 +74,7 @@ FakeQuant *fake_quants(Module *m, const Options *opt)
 		each_func(f, copy) {
 			int number = 0;
 			each_op(o, &f->body) {
-				const Quant *q = o->kind == O_linear ? o->in[0]->type->quant : 0;
+				const Quant *q = o->kind == O_linear ? rounding(o->in[0]) : 0;
 				if (q && !q->zero && !q->book && elem_bits(q->elem) <= MOST_SIMULATED_BITS)
 					list = fake_of(m, f, number, q, list);
 				number += o->kind == O_linear;

@@ -52,6 +52,7 @@ static Val *copy_out(Builder *b, Op *to, const Val *v, const char *prefix, const
 	c->lo = v->lo;
 	c->hi = v->hi;
 	c->clip = v->clip;
+	c->steps = v->steps;
 	return c;
 }
 

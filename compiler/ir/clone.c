@@ -80,6 +80,7 @@ static Val *val(Map *p, const Val *v)
 	Val *w = arena_copy(p->m->arena, v, sizeof *v);
 	w->type = type(p, v->type);
 	w->name = str(p, v->name);
+	w->steps = map_get(p, v->steps);
 	w->def = 0;
 	return map_add(p, v, w);
 }

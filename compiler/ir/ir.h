@@ -73,6 +73,7 @@ struct Val {
 	bool ranged;            /* lo and hi hold what calibration saw */
 	float lo, hi;
 	float clip;             /* > 0: magnitude where narrow copies for linears saturate; 0: at lo and hi */
+	Data *steps;            /* f32[K]: the step of each unit (last axis) in copies of few bits; 0: one for all */
 	uint32_t id;            /* dense in its function: index into side tables; ~0u for literals, data */
 };
 
@@ -232,6 +233,9 @@ bool type_same_shape(const Type *a, const Type *b);
 const char *type_text(const Type *t, char *buf, size_t n);      /* as printed; returns buf */
 Quant *quant_new(Module *m, const char *name, Elem e, float scale);      /* name is made unique */
 bool is_pow2(float scale, int *exponent);                       /* scale == 2^exponent */
+/* Is every step the least one times a power of two, up to 2^MAX_SPREAD?  *spread: the greatest exponent. */
+bool steps_are_octaves(const Data *steps, float *least, int *spread);
+enum { MAX_SPREAD = 14 };
 
 /* ---- build.c ------------------------------------------------------------------------------- */
 

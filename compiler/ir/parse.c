@@ -94,7 +94,7 @@ static Elem parse_elem(Parser *p)
 	return e;
 }
 
-static Data *parse_data_name(Parser *p)
+Data *parse_data_name(Parser *p)
 {
 	const Token *t = expect(p, K_DATA, "a $name");
 	Entry *e = table_find(&p->data, t);

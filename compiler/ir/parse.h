@@ -65,6 +65,7 @@ Entry *table_find(const Table *t, const Token *name);
 
 /* parse.c */
 const Type *parse_type(Parser *p);
+Data *parse_data_name(Parser *p);
 
 /* parse_attr.c */
 bool at_attr(const Parser *p);                  /* is the next thing name=? */

@@ -66,6 +66,8 @@ void parse_ranges(Parser *p, Val **v, int n)
 		p->t++;
 		if (accept_word(p, "clip"))
 			v[i]->clip = token_float(p, p->t++);
+		if (accept_word(p, "steps"))
+			v[i]->steps = parse_data_name(p);
 	}
 	expect_punct(p, ']');
 }

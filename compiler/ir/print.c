@@ -82,6 +82,8 @@ static void put_bounds(FILE *f, const Val *v)
 		fputs(" clip ", f);
 		put_float(f, v->clip);
 	}
+	if (v->steps)
+		fprintf(f, " steps $%s", v->steps->name);
 }
 
 /* range=[lo, hi, none, ...] of values defined together; nothing when no one has a range. */

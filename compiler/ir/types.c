@@ -229,3 +229,20 @@ bool is_pow2(float scale, int *exponent)
 		*exponent = e - 1;
 	return true;
 }
+
+bool steps_are_octaves(const Data *steps, float *least, int *spread)
+{
+	const float *s = steps->bytes;
+	size_t n = steps->size / sizeof *s;
+	int e;
+	*least = n ? s[0] : 0;
+	for (size_t i = 1; i < n; i++)
+		*least = s[i] < *least ? s[i] : *least;
+	*spread = 0;
+	for (size_t i = 0; i < n; i++) {
+		if (!(*least > 0) || isinf(s[i]) || !is_pow2((float)((double)s[i] / *least), &e) || e > MAX_SPREAD)
+			return false;
+		*spread = e > *spread ? e : *spread;
+	}
+	return n > 0;
+}

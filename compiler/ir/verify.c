@@ -109,7 +109,7 @@ static bool check_names(Verify *v)
 
 /* ---- types and data ------------------------------------------------------------------------------- */
 
-static bool plain_floats(const Data *d)
+bool plain_floats(const Data *d)
 {
 	const Type *t = d->type;
 	return t && t->form == T_TENSOR && t->elem == E_f32 && !t->quant && t->rank == 1;

@@ -29,6 +29,7 @@ bool verify_tensor_op(Verify *v, const Op *o);          /* verify_tensor.c */
 bool verify_loop_op(Verify *v, const Op *o, const Op *loop);    /* verify_loop.c; loop: the for around o */
 bool verify_entries(Verify *v);                         /* verify_entry.c */
 bool is_member(const void *p, const void *const *sorted, size_t n);
+bool plain_floats(const Data *d);                       /* f32[n] */
 const Val *time_param(const Func *f);                   /* %T, or 0 */
 Elem memory_elem(const Type *t);                        /* of a reference, or of data used as one */
 

@@ -26,6 +26,8 @@ static bool check_type(Verify *v, const Val *x)
 	if (v->m->level == L_LOOP && type_has_t(t) && !time_param(v->f))
 		return fault(v, "%%%s is %s, but the function's last parameter is not %%T w", x->name,
 		             type_text(t, buf, sizeof buf));
+	if (x->steps && !(x->ranged && is_member(x->steps, v->data, v->ndata) && plain_floats(x->steps)))
+		return fault(v, "%%%s: steps stand behind a range and are f32[units]", x->name);
 	const Quant *q = t->quant;
 	if (q && q->rows && (!t->rank || t->dim[t->rank - 1] != q->rows->type->dim[0]))
 		return fault(v, "%%%s: its last axis does not have one scale per index", x->name);

@@ -44,6 +44,12 @@ static ExplainKind kind_of(const Op *o)
 	}
 }
 
+/* Of unit k; 0: t has no units. */
+static Val *unit_exponent(Frame *fr, const Type *t, Val *k)
+{
+	return has_units(t) ? e_op(fr, O_load, reg_w(fr), 2, val_data(fr->l->m, units_exponents(fr->l, t)), k) : 0;
+}
+
 static Func *element(Lower *l, const Op *o)
 {
 	Func *f = func_new(l->m, arena_printf(l->m->arena, "%s_%s", op_info[o->kind].name, o->out[0]->name));
@@ -57,6 +63,11 @@ static Func *element(Lower *l, const Op *o)
 		bool wide = elem_size(t->elem) > 4;
 		in[i] = num_load(&fr, func_param(l->m, f, name, type_reg(l->m, wide ? E_i64 : E_i32, 1)), t);
 		type[i] = t;
+	}
+	if (has_units(o->out[0]->type) || (o->nin && has_units(o->in[0]->type))) {
+		Val *k = func_param(l->m, f, "k", reg_w(&fr));
+		fr.from_up = unit_exponent(&fr, o->in[0]->type, k);
+		fr.to_up = unit_exponent(&fr, o->out[0]->type, k);
 	}
 	Num y = scalar_op(&fr, o, in, type);
 	func_ret(l->m, f, y.v->type);

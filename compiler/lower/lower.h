@@ -67,6 +67,7 @@ struct Frame {                  /* one function being lowered */
 	Val **home;             /* by id: the reference a value should be stored in (state, output), or 0 */
 	Place *place;           /* states of callees, as further parameters */
 	int lanes;              /* of the registers that map.c fills: 1, or VECTOR_LANES */
+	Val *from_up, *to_up;   /* where scalar_op's operand or result has units (units.c): the exponent of this element's */
 	bool failed;
 };
 
@@ -124,10 +125,18 @@ Num num_load(Frame *fr, Val *v, const Type *t);
 Num num_lincomb(Frame *fr, int n, const Term *term, double c, double scale);    /* round((sum k x + c) / scale) */
 Num num_mul(Frame *fr, Num a, Num b);                   /* exact */
 Num num_rescale(Frame *fr, Num a, double scale);
+Num num_rescale_up(Frame *fr, Num a, double scale, Val *up, int spread);        /* to scale * 2^up, up 0..spread */
 Val *num_saturate(Frame *fr, Num a, double lo, double hi);              /* to w (or l when the range needs it) */
 Val *num_store(Frame *fr, Num a, const Type *t);        /* rescale and saturate to t */
 int num_lanes(const Num *a);
 bool exact_log2(double x, int *e);
+
+/* ---- units.c: values whose units have steps of their own ------------------------------------------------- */
+bool has_units(const Type *t);                          /* row scales that are octaves of the least */
+double units_scale(const Type *t, int *spread);         /* the least */
+Data *units_exponents(Lower *l, const Type *t);
+Val *units_load(Frame *fr, const Type *t, const Type *shape, Val *const *idx);
+Num units_level(Frame *fr, Num a, const Type *t);       /* a, with exponent fr->from_up, on the least unit's scale */
 
 /* ---- kernel.c -------------------------------------------------------------------------------------------- */
 typedef struct { const char *name, *value; } Sym;

@@ -82,6 +82,9 @@ static void chain_body(Frame *fr, Val *const *idx, void *arg)
 			in[k] = operand(fr, c, o->in[k], o->out[0]->type, idx);
 			type[k] = o->in[k]->type;
 		}
+		const Type *t = o->out[0]->type;
+		fr->from_up = has_units(type[0]) ? units_load(fr, type[0], t, idx) : 0;
+		fr->to_up = has_units(t) ? units_load(fr, t, t, idx) : 0;
 		c->num[o->out[0]->id] = scalar_op(fr, o, in, type);
 		c->have[o->out[0]->id] = true;
 	}

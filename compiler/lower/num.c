@@ -154,6 +154,25 @@ Num num_rescale(Frame *fr, Num a, double scale)
 	return num_lincomb(fr, 1, &t, 0, scale);
 }
 
+Num num_rescale_up(Frame *fr, Num a, double scale, Val *up, int spread)
+{
+	Term t = {a, 1};
+	int shift = choose_shift(1, &t, scale, 0), lanes = num_lanes(&a) > fr->lanes ? num_lanes(&a) : fr->lanes;
+	shift = shift + spread > 62 ? 62 - spread : shift;
+	Num p = times(fr, a, (int64_t)floor(a.scale / scale * ldexp(1, shift) + 0.5));
+	double half = ldexp(1, shift + spread) / 2;
+	bool wide = is_l(&p) || shift + spread > 30 || !fits_w(p.lo, p.hi + half);
+	Num y = {.lo = floor(ldexp(p.lo, -shift)), .hi = floor(ldexp(p.hi, -shift) + 0.5), .scale = scale};
+	const Type *r = wide ? l_of(fr, lanes) : w_of(fr, lanes);
+	Val *one = wide ? e_l(fr, 1) : e_w(fr, 1), *n = e_op(fr, O_addw, lane_w(fr), 2, up, e_w(fr, shift));
+	p = wide ? to_l(fr, p) : p;
+	Val *h = e_op(fr, wide ? O_sarl : O_sarw, r, 2, e_op(fr, wide ? O_shll : O_shlw, r, 2, one, n), e_w(fr, 1));
+	Val *sum = e_op(fr, wide ? O_addl : O_addw, r, 2, p.v, h);
+	y.v = e_op(fr, wide ? O_sarl : O_sarw, r, 2, sum, n);
+	y.lo = fmin(y.lo, 0), y.hi = fmax(y.hi, 0);     /* coarser units have less */
+	return fits_w(y.lo, y.hi) ? to_w(fr, y) : y;
+}
+
 Num num_mul(Frame *fr, Num a, Num b)
 {
 	double p[4] = {a.lo * b.lo, a.lo * b.hi, a.hi * b.lo, a.hi * b.hi};

@@ -328,6 +328,30 @@ static Num stored(Frame *fr, Num y, const Type *t)
 	return r;
 }
 
+/* To or from steps of each unit's own (units.c). */
+static Num cast_units(Frame *fr, Num a, const Type *from, const Type *to)
+{
+	int spread;
+	if (fr->from_up)
+		a = units_level(fr, a, from);
+	if (!fr->to_up)
+		return stored(fr, a, to);
+	double least = units_scale(to, &spread);
+	a = num_rescale_up(fr, a, least, fr->to_up, spread);
+	Num y = {.lo = fmax(a.lo, (double)elem_min(to->elem)), .hi = fmin(a.hi, (double)elem_max(to->elem)), .scale = least};
+	y.v = num_saturate(fr, a, (double)elem_min(to->elem), (double)elem_max(to->elem));
+	return y;
+}
+
+/* One cast between a quantized type and one with units: plain integers have no units to go by. */
+static bool casts_units(const Op *o, const Type *from)
+{
+	const Type *to = o->out[0]->type;
+	return o->kind == O_cast && from->quant && to->quant && (has_units(from) || has_units(to)) &&
+	       (has_units(from) || (!from->quant->rows && !from->quant->zero)) &&
+	       (has_units(to) || (!to->quant->rows && !to->quant->zero));
+}
+
 static bool has_rows(const Op *o, const Type *const *type)
 {
 	for (int i = 0; i < o->nin; i++)
@@ -341,6 +365,8 @@ Num scalar_op(Frame *fr, const Op *o, Num *in, const Type *const *type)
 {
 	const Type *t = o->out[0]->type;
 	Num y = {0};
+	if (casts_units(o, type[0]))
+		return cast_units(fr, in[0], type[0], t);
 	if (has_rows(o, type)) {
 		e_fail(fr, o, "row scales, code books and zero points are not supported here");
 		return in[0];

@@ -228,9 +228,10 @@ static void element(const cJSON *op, Tensor *y)
 	const char *f = text(cJSON_GetObjectItem(op, "arithmetic"), "function");
 	int nin = cJSON_GetArraySize(cJSON_GetObjectItem(op, "in"));
 	for (long i = 0; i < y->n; i++) {
-		int64_t a[3] = {0};
+		int64_t a[4] = {0};
 		for (int k = 0; k < nin; k++)
 			a[k] = broadcast(operand(op, k), y, i);
+		a[nin] = y->rank ? i % y->dim[y->rank - 1] : 0;      /* the unit, where the function asks for it */
 		y->x[i] = run(f, a);
 	}
 }

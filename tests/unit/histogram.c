@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "passes/estimate.h"
 #include "passes/histogram.h"
 
 enum { N = 20000 };
@@ -120,6 +121,33 @@ static void zeros(void **state)
 	free(h);
 }
 
+/* A step for each unit, octaves apart: of units that reach 4, 1 and 1/8 evenly, and one that is always 0. */
+static void units(void **state)
+{
+	(void)state;
+	static const float reach[4] = {4, 1, 0.125f, 0};
+	Arena *a = arena_new();
+	for (int real = 0; real < 2; real++)
+		for (int most_bits = 5; most_bits <= 16; most_bits += 11) {
+			UnitSteps *u = unit_steps_new(a, 4);
+			u->bits = 4, u->most_bits = most_bits, u->kind = RANGE_MSE, u->pow2 = !real;
+			for (int i = 0; i < N; i++) {
+				float row[4];
+				for (int k = 0; k < 4; k++)
+					row[k] = 2 * reach[k] * (float)uniform();
+				unit_steps_count(u, row, 1);
+			}
+			for (int k = 0; k < 4; k++)
+				u->weight[k] = 1;
+			float step[4];
+			assert_true(unit_steps_choose(u, step));
+			assert_true(step[0] >= 0.4f && step[0] <= 0.6f && (real || step[0] == 0.5f));
+			assert_true(step[1] == step[0] / (most_bits == 5 ? 2 : 4));
+			assert_true(step[2] == step[0] / (most_bits == 5 ? 1 : 32));    /* nothing but 0 on either */
+		}
+	arena_free(a);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -127,6 +155,7 @@ int main(void)
 		cmocka_unit_test(order_does_not_matter),
 		cmocka_unit_test(outliers),
 		cmocka_unit_test(zeros),
+		cmocka_unit_test(units),
 	};
 	return cmocka_run_group_tests(tests, 0, 0);
 }
