@@ -16,7 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { ROW_BITS = 8, ODD_BITS = 3, CODED_MOST = 127, WIDTH_OFFSET = 2 };
+enum { ROW_BITS = 8, CODED_MOST = 127, WIDTH_OFFSET = 2 };
 
 static const double POWER = 0.7, FLOOR = 0.05;  /* FLOOR: of a row's weight, in means: for rows the data do not reach */
 /* Beside equal relative error (log2): rows of a table are read one at a time, sums carry their errors on through the states,
@@ -75,7 +75,7 @@ static void choose_grids(Work *w, const Options *opt, double level)
 			}
 			for (int j = 0; j < K; j++)
 				row[j] = (float)x[j];
-			*g = grid_fit(row, 0, K, bits, step_kind(opt), bits <= ODD_BITS);
+			*g = grid_fit(row, 0, K, bits, step_kind(opt), bits <= ODD_BITS ? ODD_IF_BETTER : ODD_NEVER);
 		}
 	free(row);
 	/* rows of zeros get a scale that others have: theirs would only spoil the common multiplier's precision */

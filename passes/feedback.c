@@ -49,17 +49,33 @@ static const float *was_bytes(const Feedback *s, const Unit *u, int part)
 	return data_find(s->was, u->data[part]->name)->bytes;
 }
 
-/* Row i of the unit's part k, in so many bits; scale: of the whole part, or 0. */
-static Grid plain_grid(Feedback *s, Work *w, int k, int i, int bits, const float *scale)
+/* Odd integers for a whole matrix or for none: so they are packed in fields one bit narrower. */
+static OddKind odd_kind(int bits, bool mixed) { return bits <= ODD_BITS && !mixed ? ODD_ALWAYS : ODD_NEVER; }
+
+/* Row i of the unit's part k; of_all: the grid of the whole part, or 0. */
+static Grid plain_grid(Feedback *s, Work *w, int k, int i, const Widths *width, const Grid *of_all)
 {
 	const Options *opt = s->opt;
 	Unit *u = w->u;
-	int K = u->data[k]->type->dim[1];
+	int K = u->data[k]->type->dim[1], bits = width->row ? width->row[i] : width->most;
+	StepKind kind = opt->real_scales ? STEP_REAL : STEP_POW2;
 	if (grid_kind(opt) != GRID_UNIFORM && bits <= BOOK_WIDTH)
 		return book_grid(w, opt, k, w->x + (size_t)i * (size_t)u->K + u->at[k], bits);
-	if (scale)
-		return (Grid){.step = scale[0], .most = (1 << (bits - 1)) - 1};
-	return grid_fit(was_bytes(s, u, k) + (size_t)i * (size_t)K, 0, K, bits, opt->real_scales ? STEP_REAL : STEP_POW2, false);
+	if (of_all)
+		return *of_all;
+	return grid_fit(was_bytes(s, u, k) + (size_t)i * (size_t)K, 0, K, bits, kind, odd_kind(bits, width->row != 0));
+}
+
+/* One grid for all rows of a part. */
+static Grid common_grid(Feedback *s, const Unit *u, int k, int bits)
+{
+	const Options *opt = s->opt;
+	float *scale;
+	if (odd_kind(bits, false) == ODD_ALWAYS)
+		return grid_fit(was_bytes(s, u, k), 0, u->M * u->data[k]->type->dim[1], bits, opt->real_scales ? STEP_REAL : STEP_POW2,
+		                ODD_ALWAYS);
+	weights_scales(s->m, u->data[k], (WeightRule){bits, false, opt->real_scales, 0}, &scale);
+	return (Grid){.step = scale[0], .most = (1 << (bits - 1)) - 1};
 }
 
 /* Grids by the plain options: a width for each tensor, or for each gate's rows. */
@@ -70,11 +86,9 @@ static void plain_grids(Feedback *s, Work *w)
 	w->per_row = opt->per_row || grid_kind(opt) != GRID_UNIFORM;
 	for (int k = 0; k < u->n; k++) {
 		Widths width = weights_widths(s->m, opt, u->data[k]);
-		float *scale = 0;
-		if (!w->per_row)
-			weights_scales(s->m, u->data[k], (WeightRule){width.most, false, opt->real_scales, 0}, &scale);
+		Grid all = w->per_row ? (Grid){.step = 1} : common_grid(s, u, k, width.most);
 		for (int i = 0; i < u->M; i++)
-			w->grid[i * MAX_PARTS + k] = plain_grid(s, w, k, i, width.row ? width.row[i] : width.most, scale);
+			w->grid[i * MAX_PARTS + k] = plain_grid(s, w, k, i, &width, w->per_row ? 0 : &all);
 	}
 }
 

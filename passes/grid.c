@@ -82,7 +82,7 @@ static void try_steps(Grid g, const float *x, const double *weight, int n, StepK
 	}
 }
 
-Grid grid_fit(const float *x, const double *weight, int n, int bits, StepKind kind, bool odd)
+Grid grid_fit(const float *x, const double *weight, int n, int bits, StepKind kind, OddKind odd)
 {
 	double most = 0, least = INFINITY;
 	Grid best = {.step = 1};
@@ -90,11 +90,11 @@ Grid grid_fit(const float *x, const double *weight, int n, int bits, StepKind ki
 		most = fmax(most, fabs((double)x[i]));
 	if (bits < 1 || !(most > 0x1p-100))
 		return best;
-	if (bits > 1) {
+	if (bits > 1 && odd != ODD_ALWAYS) {
 		Grid g = {.step = 1, .most = (1 << (bits - 1)) - 1};
 		try_steps(g, x, weight, n, kind, most / g.most, &best, &least);
 	}
-	if (odd || bits == 1) {
+	if (odd != ODD_NEVER || bits == 1) {
 		Grid g = {.step = 1, .most = (1 << bits) - 1, .odd = true};
 		try_steps(g, x, weight, n, kind, most / g.most, &best, &least);
 	}

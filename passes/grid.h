@@ -20,11 +20,17 @@ typedef enum {
 	STEP_LIST,              /* powers of 2^(1/4): few distinct ones, which compact storage writes once */
 } StepKind;
 
+/* May the integers be odd ones only? */
+typedef enum { ODD_NEVER, ODD_IF_BETTER, ODD_ALWAYS } OddKind;
+
+/* Up to so many bits odd integers are worth their while. */
+enum { ODD_BITS = 3 };
+
 double grid_integer(const Grid *g, double x);   /* the nearest, halves upward */
 float step_near(StepKind kind, double step);    /* the nearest (in ratio) that the kind has */
 float step_beside(StepKind kind, float step, int k);    /* k steps finer (k < 0) or coarser */
 /* `bits` >= 1 wide (0: zeros), with the least squared error over x[n], each weighted by weight[i] (0: all alike).
- * odd: may the integers be odd ones only, where that is better?  1 bit is odd in any case. */
-Grid grid_fit(const float *x, const double *weight, int n, int bits, StepKind kind, bool odd);
+ * 1 bit is odd in any case. */
+Grid grid_fit(const float *x, const double *weight, int n, int bits, StepKind kind, OddKind odd);
 
 #endif

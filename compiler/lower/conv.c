@@ -228,7 +228,7 @@ static Func *group_kernel(Frame *fr, const Conv *c, const Linear *n, Val **W)
 		{"BITS", sym_int(l, bits)}, {"UP", sym_int(l, 32 - bits)}, {"FIN", fin->name}, {"FIELD", 0},
 	};
 	enum { NSYM = sizeof sym / sizeof *sym };
-	Func *field = kernel_get(l, plain ? "field_plain" : field_kernel(bits), l->isa, NSYM - 1, sym);
+	Func *field = plain ? kernel_get(l, "field_plain", l->isa, NSYM - 1, sym) : field_function(l, n->W, NSYM - 1, sym);
 	if (!field)
 		return 0;
 	sym[NSYM - 1].value = field->name;

@@ -45,9 +45,10 @@ Val *padded_row(Frame *fr, Val *row, int64_t n);        /* linear.c */
  * 0 with a fault in l->d. */
 Func *linear_kernel(Frame *fr, const Linear *n, Val **W, int64_t *padded);
 /* pack.c: weights as kernels read them; the same packed data for the same source data. */
-int pack_width(const Data *W);                          /* bits of a field: the type's, or 1 when all are -1 or +1 */
-/* The function that reads fields of so many bits: its kernel's name. */
-const char *field_kernel(int bits);
+bool pack_is_odd(const Data *W);                        /* weights of few bits that are all odd: v is kept as (v - 1) / 2 */
+int pack_width(const Data *W);                          /* bits of a field: the type's, or one less when all are odd */
+/* linear_kernels.c: the function that reads W's packed fields. */
+Func *field_function(Lower *l, const Data *W, int nsym, const Sym *sym);
 Data *pack_bits(Lower *l, const Data *W, int bits);     /* rows of `bits`-wide fields, low bits first, u8[M, bytes+1] */
 Data *pack_plain(Lower *l, const Data *W);              /* i8 or i16 elements as they are */
 

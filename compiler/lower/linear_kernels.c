@@ -3,9 +3,15 @@
 
 #include <string.h>
 
-const char *field_kernel(int bits)
+Func *field_function(Lower *l, const Data *W, int nsym, const Sym *sym)
 {
-	return bits == 1 ? "field_sign" : 8 % bits ? "field_any" : "field_aligned";
+	Func *f = kernel_get(l, 8 % pack_width(W) ? "field_any" : "field_aligned", l->isa, nsym, sym);
+	if (!f || !pack_is_odd(W))
+		return f;
+	Sym *more = NEWN(l->m->arena, Sym, nsym + 1);
+	memcpy(more, sym, sizeof *sym * (size_t)nsym);
+	more[nsym] = (Sym){"HALF", f->name};
+	return kernel_get(l, "field_odd", l->isa, nsym + 1, more);
 }
 
 static Func *row_kernel(Frame *fr, const Linear *n, const char *kernel, const Data *W, int bits, Func *fin)
@@ -22,7 +28,7 @@ static Func *row_kernel(Frame *fr, const Linear *n, const char *kernel, const Da
 	};
 	enum { NSYM = sizeof sym / sizeof *sym };
 	if (bits < 8) {
-		Func *field = kernel_get(l, field_kernel(bits), l->isa, NSYM - 1, sym);
+		Func *field = field_function(l, n->W, NSYM - 1, sym);
 		if (!field)
 			return 0;
 		sym[NSYM - 1].value = field->name;

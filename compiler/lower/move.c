@@ -251,7 +251,7 @@ static void lower_gather(Frame *fr, Op *o)
 		             {"BITS", sym_int(fr->l, bits)}, {"UP", sym_int(fr->l, 32 - bits)}};
 		g.bits = bits;
 		g.packed = val_data(fr->l->m, p);
-		g.field = kernel_get(fr->l, field_kernel(bits), fr->l->isa, 4, sym);
+		g.field = field_function(fr->l, o->in[0]->data, 4, sym);
 	}
 	g.table = access_of(fr, o->in[0]);
 	g.index = access_of(fr, o->in[1]);

@@ -20,28 +20,36 @@ Data *pack_plain(Lower *l, const Data *W)
 	return d;
 }
 
-int pack_width(const Data *W)
+enum { ODD_BITS = 4 };
+
+bool pack_is_odd(const Data *W)
 {
 	int bits = elem_bits(W->type->elem);
-	for (int64_t i = 0; bits == 2 && i < type_count(W->type, 1); i++)
+	int64_t n = type_count(W->type, 1);
+	if (bits < 2 || bits > ODD_BITS)
+		return false;
+	for (int64_t i = 0; i < n; i++)
 		if (!(data_int(W, i) & 1))
-			return 2;
-	return bits == 2 ? 1 : bits;
+			return false;
+	return n > 0;
 }
 
+int pack_width(const Data *W) { return elem_bits(W->type->elem) - pack_is_odd(W); }
+
 /* Field k of a row lies at bits [k * bits, (k+1) * bits) of the row, least significant bit first, two's
- * complement; of one bit: 0 is -1, 1 is +1.  One spare byte per row lets a kernel read two bytes at any field. */
+ * complement; of odd weights v: (v - 1) / 2.  One spare byte per row lets a kernel read two bytes at any field. */
 Data *pack_bits(Lower *l, const Data *W, int bits)
 {
 	int32_t M = W->type->dim[0], K = W->type->dim[1];
 	int32_t dim[2] = {M, (K * bits + 7) / 8 + (8 % bits ? 1 : 0)};
 	bool made;
 	Data *d = fresh(l, arena_printf(l->m->arena, "%s_b%d", W->name, bits), E_u8, 2, dim, &made);
+	bool odd = pack_is_odd(W);
 	uint8_t *p = d->bytes;
 	for (int64_t i = 0; made && i < M; i++, p += dim[1])
 		for (int64_t k = 0; k < K; k++) {
 			int64_t v = data_int(W, i * K + k);
-			unsigned w = bits == 1 ? v > 0 : (unsigned)v & ((1u << bits) - 1);
+			unsigned w = (unsigned)(odd ? (v - 1) / 2 : v) & ((1u << bits) - 1);
 			int64_t at = k * bits;
 			p[at / 8] |= (uint8_t)(w << (at % 8));
 			if (at % 8 + bits > 8)

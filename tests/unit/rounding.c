@@ -96,13 +96,13 @@ static void grids(void **state)
 	}
 	assert_true(step_beside(STEP_LIST, step_near(STEP_LIST, 0.3), 4) == 2 * step_near(STEP_LIST, 0.3));
 	const float two[] = {1, -1, -1, 1, 1}, levels[] = {-3, 3, 1, -1, 3, -3};
-	Grid g = grid_fit(two, 0, 5, 1, STEP_POW2, true);
+	Grid g = grid_fit(two, 0, 5, 1, STEP_POW2, ODD_IF_BETTER);
 	assert_true(g.odd && g.most == 1 && g.step == 1);
-	g = grid_fit(levels, 0, 6, 2, STEP_REAL, true);         /* mid-rise: four values in two bits */
+	g = grid_fit(levels, 0, 6, 2, STEP_REAL, ODD_IF_BETTER);         /* mid-rise: four values in two bits */
 	assert_true(g.odd && g.most == 3 && fabsf(g.step - 1) < 0.05f);
-	g = grid_fit(levels, 0, 6, 2, STEP_REAL, false);
+	g = grid_fit(levels, 0, 6, 2, STEP_REAL, ODD_NEVER);
 	assert_true(!g.odd && g.most == 1);
-	assert_true(grid_fit(levels, 0, 6, 0, STEP_REAL, true).most == 0);
+	assert_true(grid_fit(levels, 0, 6, 0, STEP_REAL, ODD_IF_BETTER).most == 0);
 }
 
 /* The error of whole rows in the metric: feedback never makes it worse than rounding to the nearest, in the sum. */
@@ -182,7 +182,7 @@ static void paths(void **state)
 		book_free(b);
 	}
 	trellis_free(t);
-	Grid g = grid_fit(x, 0, M * K, BITS, STEP_REAL, true);
+	Grid g = grid_fit(x, 0, M * K, BITS, STEP_REAL, ODD_IF_BETTER);
 	for (int row = 0; row < M; row++) {
 		double want[K];
 		for (int i = 0; i < K; i++)
