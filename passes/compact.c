@@ -50,6 +50,19 @@ static void weigh_rows(Work *w, const Moments *mo)
 
 static StepKind step_kind(const Options *opt) { return opt->pow2_scales ? STEP_POW2 : STEP_LIST; }
 
+/* The steps of a matrix are `common` and quarters of an octave from there (or powers of two), so coarse that no weight is clipped. */
+static Grid coded_grid(const Options *opt, double common, double need, const double *x, int K)
+{
+	double most = 0;
+	for (int k = 0; k < K; k++)
+		most = fmax(most, fabs(x[k]));
+	double quarters = floor(need * 4 + 0.5);
+	float step = opt->pow2_scales ? step_near(STEP_POW2, exp2_of(-common - need)) : (float)exp2_of(-common - quarters / 4);
+	while (step * (double)CODED_MOST < most)
+		step = opt->pow2_scales ? 2 * step : (float)exp2_of(-common - --quarters / 4);
+	return (Grid){.step = step, .most = CODED_MOST};
+}
+
 static void choose_grids(Work *w, const Options *opt, double level)
 {
 	Unit *u = w->u;
@@ -62,8 +75,7 @@ static void choose_grids(Work *w, const Options *opt, double level)
 			const double *x = w->x + (size_t)i * (size_t)u->K + u->at[k];
 			double need = level + w->gain + w->need[i];
 			if (opt->storage == STORE_CODED) {
-				*g = (Grid){.step = opt->pow2_scales ? step_near(STEP_POW2, exp2_of(-need)) :
-				            (float)exp2_of(-level - w->gain - floor(w->need[i] * 4 + 0.5) / 4), .most = CODED_MOST};
+				*g = coded_grid(opt, level + w->gain, w->need[i], x, K);
 				continue;
 			}
 			double r = rms(x, (size_t)K);

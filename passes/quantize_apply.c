@@ -74,11 +74,27 @@ static bool addable(const Quant *sum, const Quant *x, const Quant *w)
 	return true;
 }
 
-/* A bias has the exact scale of the sum.  64 bits where it would take more than half of 32. */
+enum { SHORT_SHIFT = 6 };       /* as many bits of the sum as a bias may lack so that it is stored in 16 */
+
+/* Where size counts: the least power of two, if it is small, on which every element of b fits 16 bits; else 0. */
+static int short_shift(const Quantizer *q, const Data *b, const Quant *x, const Quant *w)
+{
+	double most = 0;
+	if (!(q->opt->size > 0) || b->type->elem != E_f32)
+		return 0;
+	int rows = w->rows ? (int)(w->rows->size / sizeof(float)) : 1, n = (int)(b->size / sizeof(float)), shift = 0;
+	for (int i = 0; i < n; i++)
+		most = fmax(most, fabs((double)((const float *)b->bytes)[i]) / ((double)x->scale * scale_at(w, rows > 1 ? i : 0)));
+	while (shift <= SHORT_SHIFT && most > INT16_MAX * ldexp(1, shift))
+		shift++;
+	return shift <= SHORT_SHIFT ? shift : 0;
+}
+
+/* A bias has the exact scale of the sum, or a coarser one.  64 bits where it would take more than half of 32. */
 static Val *bias(Site s, Data *b, const Quant *x, const Quant *w)
 {
 	bool fits = sum_shift(x, w, data_was(s.q, b)) == 0;
-	return data_on(s.q, b, sum_quant(s.q, x, w, b->name, fits ? E_i32 : E_i64, 0));
+	return data_on(s.q, b, sum_quant(s.q, x, w, b->name, fits ? E_i32 : E_i64, fits ? short_shift(s.q, b, x, w) : 0));
 }
 
 static void apply_linear(Site s)
