@@ -11,7 +11,7 @@
 enum { ROUNDS = 30, QUICK_ROUNDS = 100, FINER = 24, MOST = 127 };
 static const float SPREAD = 1.2f;       /* trained books reach further than what they begin with */
 
-typedef struct { double sum, square, count; } Seen;
+typedef struct { double sum, square, count; } Seen;     /* of what columns were to be, weighted */
 
 static uint32_t draw(uint64_t *seed)
 {
@@ -42,7 +42,7 @@ static void begin(Book *b, const float *x, size_t n)
 	free(sorted);
 }
 
-static void walk(const Book *b, Trellis *t, const float *x, int rows, int K, Seen *seen)
+static void walk(const Book *b, Trellis *t, TrellisMetric m, const float *x, int rows, int K, Seen *seen)
 {
 	double *row = mem_array((size_t)K, sizeof *row);
 	uint16_t *window = mem_array((size_t)K, sizeof *window);
@@ -50,10 +50,11 @@ static void walk(const Book *b, Trellis *t, const float *x, int rows, int K, See
 	for (int i = 0; i < rows; i++, x += K) {
 		for (int k = 0; k < K; k++)
 			row[k] = x[k];
-		trellis_row(t, b, (TrellisMetric){0}, row, K, 0, 0, window);
+		trellis_row(t, b, m, row, K, 0, 0, window);
 		for (int k = 0; k < K; k++) {
 			Seen *s = &seen[window[k]];
-			s->sum += x[k], s->square += (double)x[k] * x[k], s->count++;
+			double w = m.weight ? (double)m.weight[k] : 1;
+			s->sum += w * row[k], s->square += w * row[k] * row[k], s->count += w;
 		}
 	}
 	free(row), free(window);
@@ -95,7 +96,7 @@ static void settle(Book *b, const Seen *seen)
 	}
 }
 
-Book *book_train(const float *x, int rows, int K, int width, int memory)
+Book *book_train(const float *x, int rows, int K, int width, int memory, TrellisMetric m)
 {
 	Book *b = mem_new(sizeof *b);
 	*b = (Book){.width = width, .memory = memory, .n = 1 << (width + memory)};
@@ -105,7 +106,7 @@ Book *book_train(const float *x, int rows, int K, int width, int memory)
 	Trellis *t = trellis_new();
 	begin(b, x, (size_t)rows * (size_t)K);
 	for (int i = 0; i < (memory ? ROUNDS : QUICK_ROUNDS); i++) {
-		walk(b, t, x, rows, K, seen);
+		walk(b, t, m, x, rows, K, seen);
 		for (int w = 0; w < b->n; w++)
 			if (seen[w].count > 0)
 				b->real[w] = (float)(seen[w].sum / seen[w].count);

@@ -13,6 +13,13 @@
 
 enum { BOOK_WIDTH = 5, BOOK_MEMORY = 6 };       /* at most */
 
+/* How the error of one column shows in the others. */
+typedef struct TrellisMetric {
+	const float *push;      /* row i, column j > i: what column j is to take over for each unit of error in column i; 0: nothing */
+	int stride;             /* of its rows */
+	const float *weight;    /* [K] of the columns' squared errors; 0: all alike */
+} TrellisMetric;
+
 typedef struct Book {
 	int width, memory;
 	int n;                  /* 2^(width + memory) */
@@ -21,9 +28,10 @@ typedef struct Book {
 	float step;             /* of a row whose root mean square is 1 */
 } Book;
 
-/* A book for rows like x[rows,K], each of root mean square 1 (or 0): trained on them.  1 <= width <= BOOK_WIDTH, 0 <= memory <=
- * BOOK_MEMORY.  Needs some 30 weights for each of its integers to mean anything.  The same integers on every machine. */
-Book *book_train(const float *x, int rows, int K, int width, int memory);
+/* A book for rows like x[rows,K], each of root mean square 1 (or 0), that are rounded in the metric m: trained on them.  1 <= width
+ * <= BOOK_WIDTH, 0 <= memory <= BOOK_MEMORY.  Needs some 30 weights for each of its integers to mean anything.  The same integers
+ * on every machine. */
+Book *book_train(const float *x, int rows, int K, int width, int memory, TrellisMetric m);
 void book_free(Book *b);
 /* The most memory whose book takes at most `bytes` bytes. */
 int book_memory(int width, size_t bytes);

@@ -47,7 +47,9 @@ static Book *train(const Work *w, const Options *opt, int k, int width)
 	int rows, K = w->u->data[k]->type->dim[1];
 	size_t bytes = (size_t)w->u->M * (size_t)K * (size_t)width / 8;
 	float *x = training_rows(w, k, &rows);
-	Book *b = rows ? book_train(x, rows, K, width, grid_kind(opt) == GRID_BOOK ? 0 : book_memory(width, bytes / BOOK_SHARE)) : 0;
+	int from = w->u->at[k], stride = w->metric->K, memory = grid_kind(opt) == GRID_BOOK ? 0 : book_memory(width, bytes / BOOK_SHARE);
+	TrellisMetric m = {w->metric->push + (size_t)from * (size_t)stride + from, stride, w->metric->weight + from};
+	Book *b = rows ? book_train(x, rows, K, width, memory, m) : 0;
 	free(x);
 	return b;
 }

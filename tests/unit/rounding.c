@@ -158,7 +158,7 @@ static void paths(void **state)
 	}
 	Trellis *t = trellis_new();
 	for (int k = 0; k < 3; k++) {
-		Book *b = book_train(x, M, K, BITS, (int[]){0, 3, 6}[k]);
+		Book *b = book_train(x, M, K, BITS, (int[]){0, 3, 6}[k], (TrellisMetric){push, K + 2, weight});
 		for (int i = 0; i < b->n; i++)
 			assert_true(b->value[i] == b->real[i] && b->value[i] >= -127);
 		for (int row = 0; row < M; row++) {
