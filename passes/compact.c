@@ -218,7 +218,7 @@ static bool learn_rest(Search *s, double weights)
 enum { QUICK_LOOKS = 2, LOOKS = 7, CORRECTIONS = 3 };
 enum { MOST_UNITS = 24 };
 static const double TRUST = 0.75, MOST_GAIN = 2;     /* of one measurement */
-static const double CLOSE = 0.997;      /* of the budget is near enough */
+static const double CLOSE = 0.998;      /* of the budget is near enough */
 
 /* The finest level whose matrices take at most `room` bytes: bytes fall by about a bit a weight with each level, so each look
  * moves by what is missing.  NAN: there is none. */
