@@ -37,6 +37,7 @@ typedef struct Options {
 	int grid;                       /* --grid: a GridKind (passes/feedback.h) */
 	double size;                    /* --size: bits per parameter of the whole model; 0: not asked for */
 	bool unit_exponents;            /* --unit-exponents: few bits with a step for each unit */
+	bool value_book;                /* --value-grid book: few bits say which of a few trained numbers */
 	bool pow2_scales;               /* --scales pow2 was asked for */
 	int storage;                    /* --storage: a StorageKind (storage/storage.h) */
 	bool decode_once;               /* --decode once */

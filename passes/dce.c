@@ -175,6 +175,7 @@ static void name_type(Module *m, Set *live, const Type *t)
 	add(m, live, t->quant);
 	add(m, live, t->quant->rows);
 	add(m, live, t->quant->book);
+	add(m, live, t->quant->levels);
 }
 
 static void name_val(Module *m, Set *live, const Val *v)
@@ -183,6 +184,7 @@ static void name_val(Module *m, Set *live, const Val *v)
 		return;
 	add(m, live, v->data);
 	add(m, live, v->steps);
+	add(m, live, v->levels);
 	name_type(m, live, v->type);
 }
 

@@ -8,6 +8,11 @@
  *
  *	%h1 =f32[1,300] mul %o, %t range=[-0x1.fap-1, 0x1.f8p-1 clip 0x1.94p-1]
  *
+ * With --value-grid book, up to 6 bits, the numbers that the copies may be are trained on the same counts and written, too
+ * (levels.c):
+ *
+ *	range=[-0x1.fap-1, 0x1.f8p-1 clip 0x1.94p-1 levels $main_h1_levels]
+ *
  * Where --ranges says nothing, below 8 bits the squared error decides, and from 8 bits on nothing saturates.
  *
  * With --unit-exponents each unit (last axis) of the inputs of linears, below 8 bits, and of states that only element-wise ops
@@ -15,6 +20,7 @@
 #include "passes/collect.h"
 #include "passes/estimate.h"
 #include "passes/histogram.h"
+#include "passes/levels.h"
 #include "passes/passes.h"
 #include "passes/quantize.h"
 #include "util/mem.h"
@@ -58,7 +64,7 @@ static bool has_clip(const Estimate *s, int g)
 {
 	for (int n = 0; n < s->q.n; n++) {
 		const Val *v = s->q.node[n].val;
-		if (v && (v->clip > 0 || v->steps) && group_of(&s->q, n) == g)
+		if (v && (v->clip > 0 || v->steps || v->levels) && group_of(&s->q, n) == g)
 			return true;
 	}
 	return false;
@@ -106,7 +112,8 @@ static void look_at_linear(Estimate *s, Func *f, const Op *o)
 		return;
 	int g = group_of(&s->q, n), bits = narrow_bits(&s->q, n);
 	bool units = s->q.opt->unit_exponents && bits < DEFAULT_BITS && !s->q.node[g].free_state;
-	if ((kind_of(s, g, bits) == RANGE_MINMAX && !units) || has_clip(s, g))
+	bool levels = s->q.opt->value_book && bits <= LEVEL_BITS;
+	if ((kind_of(s, g, bits) == RANGE_MINMAX && !units && !levels) || has_clip(s, g))
 		return;
 	look(s, f, o, 0, n);
 	if (!s->seen[g])
@@ -208,6 +215,31 @@ static void write_clips(Estimate *s)
 	}
 }
 
+/* Of each reader the first says how many. */
+static void write_levels(Estimate *s)
+{
+	for (int i = 0; i < s->n; i++) {
+		int g = group_of(&s->q, s->value[i]), bits = narrow_bits(&s->q, s->value[i]), n = 1 << bits;
+		const Histogram *h = s->seen[g];
+		if (!s->q.opt->value_book || bits > LEVEL_BITS || !h || h->most == 0)
+			continue;
+		Data *levels = 0;
+		for (int k = 0; k < s->q.n; k++) {
+			Val *v = s->q.node[k].val;
+			if (!v || group_of(&s->q, k) != g || v->levels || !takes_clip(v, h->most))
+				continue;
+			if (!levels) {
+				float level[1 << LEVEL_BITS];
+				int32_t have = levels_train(h, n, level);
+				levels = data_new(s->q.m, arena_printf(s->q.m->arena, "%s_%s_levels", s->q.node[k].func->name, v->name),
+				                  type_tensor(s->q.m, E_f32, 1, &have));
+				memcpy(levels->bytes, level, levels->size);
+			}
+			v->levels = levels;
+		}
+	}
+}
+
 /* Behind every range of the group, so that it does not matter which of them a reader knows. */
 static void write_steps(Estimate *s)
 {
@@ -248,7 +280,7 @@ bool pass_estimate(Module *m, const Options *opt, Diag *d)
 			look_at(&s, f, o);
 	bool good = !s.n || run(&s, d);
 	if (good && s.n)
-		write_clips(&s), write_steps(&s);
+		write_clips(&s), write_steps(&s), write_levels(&s);
 	free(s.probe), free(s.value);
 	return good;
 }

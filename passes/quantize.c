@@ -9,6 +9,7 @@
  *	quantize_ranges.c	the range of each
  *	quantize_types.c	bits and scales
  *	quantize_units.c	steps for each unit, where values have few bits
+ *	quantize_levels.c	a few trained numbers instead of a grid
  *	quantize_exact.c	sums and products: scales that follow
  *	quantize_data.c		constants
  *	quantize_apply.c	types, casts and integers into the module */
@@ -64,6 +65,26 @@ static void check_units(const Options *opt, Diag *d)
 		           DEFAULT_BITS, WIDE_BITS);
 }
 
+static bool any_few(const Options *opt)
+{
+	int bits = width(opt->activations, DEFAULT_BITS);
+	for (int i = 0; i < opt->nrule; i++)
+		bits = opt->rule[i].bits < bits ? opt->rule[i].bits : bits;
+	return bits <= LEVEL_BITS;
+}
+
+static void check_levels(const Options *opt, Diag *d)
+{
+	if (!opt->value_book)
+		return;
+	if (!opt->calib)
+		diag_error(d, "--value-grid book: the numbers are trained on calibration data; --calib is missing");
+	if (!any_few(opt))
+		diag_error(d, "--value-grid book: for activations of 2 to %d bits (--activations)", LEVEL_BITS);
+	if (opt->unit_exponents)
+		diag_error(d, "--value-grid book: not with --unit-exponents, which spaces numbers evenly for each unit");
+}
+
 static void check_bits(const Options *opt, Diag *d)
 {
 	struct { const char *what; int bits, least; } asked[] = {
@@ -77,6 +98,7 @@ static void check_bits(const Options *opt, Diag *d)
 		if (opt->rule[i].bits < 1 || opt->rule[i].bits > WIDE_BITS)
 			diag_error(d, "%s=%d: 1 to %d bits", opt->rule[i].pattern, opt->rule[i].bits, WIDE_BITS);
 	check_units(opt, d);
+	check_levels(opt, d);
 }
 
 bool pass_quantize(Module *m, const Options *opt, Diag *d)

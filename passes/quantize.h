@@ -45,6 +45,7 @@ typedef struct Node {           /* a value of a function, or a result a function
 	int bits;               /* 0: free until a link asks */
 	int narrow_bits;        /* of the copies that linears read; 0: the default */
 	bool ruled;             /* bits set by the user */
+	bool has_levels;        /* its copies of few bits are levels of the group's, or it is such a copy */
 	int unit_bits;          /* of copies whose units have steps of their own; 0: none (quantize_units.c) */
 	const Quant *unit, *level;      /* the types of such a copy: as rounded, as read */
 	int rank;               /* of the node whose name the type gets */
@@ -59,6 +60,8 @@ typedef struct Node {           /* a value of a function, or a result a function
 	double lo, hi, bound;   /* bound: of the magnitude, from the operands' ranges; 0: none */
 	const Quant *narrow;    /* its copy for the inputs of linears, where the class is wider */
 	Data *steps;            /* of its units, in copies of few bits; 0: one step for all */
+	Data *levels;           /* all that copies of few bits may be; 0: a grid */
+	const Quant *leveled;   /* the type of such a copy */
 } Node;
 
 typedef struct { Func *func; Op *op; int operand, from, to; } Link;
@@ -116,7 +119,7 @@ void bits_choose(Quantizer *q);                 /* types_choose begins with it *
 int narrow_bits(const Quantizer *q, int n);     /* of n as an operand of linear */
 int width(int asked, int otherwise);            /* an option's bits, or its default */
 const char *name_with_bits(Quantizer *q, const char *name, int bits);   /* h, 8: h8; h1, 8: h1_8 */
-enum { DEFAULT_BITS = 8, WIDE_BITS = 16, DEEP_BITS = 32 };
+enum { DEFAULT_BITS = 8, WIDE_BITS = 16, DEEP_BITS = 32, LEVEL_BITS = 6 };      /* LEVEL_BITS: at most, of levels */
 
 /* quantize_units.c: steps for each unit (last axis) */
 void units_widen(Quantizer *q);                 /* classes with such copies have wide bits themselves */
@@ -125,6 +128,12 @@ bool reads_units(const Quantizer *q, int n);    /* do readers of n take such a c
 const Quant *unit_quant(Quantizer *q, int n);   /* with a step for each unit: what is rounded to */
 const Quant *level_quant(Quantizer *q, int n);  /* the same numbers on the finest unit's step: what is read */
 const Quant *read_quant(Quantizer *q, int n);   /* of n as an operand of an element-wise op */
+
+/* quantize_levels.c: copies that are one of a few trained numbers */
+void levels_widen(Quantizer *q);                /* what such copies are made of has wide bits */
+bool holds_levels(const Quantizer *q, int n);   /* may class n itself be such a copy? */
+const Quant *levels_quant(Quantizer *q, int n);
+int levels_bits(const Data *levels);            /* that say which of them */
 
 /* quantize_data.c: each datum in the forms its uses ask for */
 Val *data_weights(Quantizer *q, Data *d, bool rows);            /* its own scales; made once */

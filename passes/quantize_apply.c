@@ -18,7 +18,7 @@ static Val *cast_to(Site s, Val *v, const Quant *k)
 			return p->out[0];
 	Op *c = op_before(s.q->m, &s.f->body, at, O_cast, 1, &v);
 	c->loc = s.o->loc;
-	const char *name = name_with_bits(s.q, v->name, elem_bits(k->elem));
+	const char *name = name_with_bits(s.q, v->name, k->levels ? levels_bits(k->levels) : elem_bits(k->elem));
 	return op_out(s.q->m, s.f, c, name, type_quant(s.q->m, k, v->type->rank, v->type->dim));
 }
 
@@ -33,7 +33,8 @@ static bool same_format(const Quant *a, const Quant *b)
 {
 	if (a == b)
 		return true;
-	return a && b && a->elem == b->elem && a->scale == b->scale && !a->rows && !b->rows && !a->book && !b->book;
+	return a && b && a->elem == b->elem && a->scale == b->scale && !a->rows && !b->rows && !a->book && !b->book &&
+	       !a->levels && !b->levels;
 }
 
 /* ---- linear ------------------------------------------------------------------------------------------ */

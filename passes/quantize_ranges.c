@@ -55,6 +55,8 @@ static void known(Quantizer *q, Node *x, int n)
 	q->node[group_of(q, n)].clip = fmax(q->node[group_of(q, n)].clip, v->clip);
 	if (v->steps)
 		q->node[group_of(q, n)].steps = v->steps;
+	if (v->levels)
+		q->node[group_of(q, n)].levels = v->levels;
 	if (v->def && sure_range(v->def, &lo, &hi)) {
 		widen(q, n, lo, hi);
 	} else if (v->ranged && isfinite(v->lo) && isfinite(v->hi) && v->lo <= v->hi) {

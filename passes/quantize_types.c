@@ -151,6 +151,7 @@ void bits_choose(Quantizer *q)
 			whole_port(&q->node[n]);
 		}
 	units_widen(q);
+	levels_widen(q);
 	settle_links(q);
 	for (int n = 0; n < q->n; n++)
 		if (q->node[n].class_up == n && !q->node[n].bits)
@@ -172,7 +173,7 @@ static const Quant *shared(Quantizer *q, int n, int bits, float scale, const cha
 	int g = group_of(q, n);
 	for (int i = 0; i < q->n; i++) {
 		const Quant *k = q->node[i].quant;
-		if (k && group_of(q, i) == g && k->elem == bits && k->scale == scale && !k->rows)
+		if (k && group_of(q, i) == g && k->elem == bits && k->scale == scale && !k->rows && !k->levels)
 			return k;
 	}
 	const Quant *k = q->node[g].narrow;
@@ -264,7 +265,7 @@ static void choose_class(Quantizer *q, int n)
 	Node *c = &q->node[n];
 	if (only_addend(c) || only_added(q, n) || only_scaled(q, n))
 		return;
-	c->quant = holds_units(q, n) ? unit_quant(q, n) : table_quant(q, c);
+	c->quant = holds_units(q, n) ? unit_quant(q, n) : holds_levels(q, n) ? levels_quant(q, n) : table_quant(q, c);
 	if (c->quant)
 		return;
 	if (!q->node[group_of(q, n)].ranged && !only_squashed(c) && is_used(c))
@@ -285,6 +286,8 @@ const Quant *narrow_quant(Quantizer *q, int n)
 		return level_quant(q, n);
 	if (c->bits <= bits || (c->table && c->quant == c->table->type->quant && c->quant->elem <= bits))
 		return c->quant;
+	if (c->has_levels)
+		return levels_quant(q, n);
 	if (!g->narrow) {
 		float s = g->clip > 0 ? clip_scale(q, n, bits) : ldexpf(1, fit_exponent(group_most(q, n), bits, false));
 		g->narrow = shared(q, n, bits, s, name_with_bits(q, c->name, bits));
@@ -306,12 +309,12 @@ static void choose_concats(Quantizer *q)
 			int n = o->kind == O_concat ? node_of(q, q->func[i], o->out[0]) : -1;
 			const Quant *k = n >= 0 ? value_quant(q, q->func[i], o->in[0]) : 0;
 			Node *c = n >= 0 ? &q->node[class_of(q, n)] : 0;
-			if (!k || k->rows || !c->quant || k->elem != c->quant->elem || c->n_link || only_squashed(c))
+			if (!k || k->rows || k->levels || !c->quant || k->elem != c->quant->elem || c->n_link || only_squashed(c))
 				continue;
 			bool same = true;
 			for (int j = 1; j < o->nin; j++) {
 				const Quant *p = value_quant(q, q->func[i], o->in[j]);
-				same &= p && p->elem == k->elem && p->scale == k->scale && !p->rows;
+				same &= p && p->elem == k->elem && p->scale == k->scale && !p->rows && !p->levels;
 			}
 			if (same)
 				c->quant = k;

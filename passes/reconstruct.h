@@ -61,6 +61,8 @@ typedef struct NetOp {           /* an op in a frame */
 	const float *scale;     /* of that rounding: one, or one for each of the last axis */
 	int nscale;
 	float lo, hi;
+	const int8_t *level;    /* all integers that occur; 0: lo .. hi */
+	int nlevel;
 } NetOp;
 
 struct Frame {
@@ -94,6 +96,8 @@ typedef struct FakeQuant {
 	const float *scale;
 	int nscale;
 	float lo, hi;
+	const int8_t *level;    /* 0: all from lo to hi */
+	int nlevel;
 	struct FakeQuant *next;
 } FakeQuant;
 

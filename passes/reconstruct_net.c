@@ -106,6 +106,8 @@ static void take_fake(NetOp *node, const Func *f, int number, const FakeQuant *f
 			node->nscale = fake->nscale;
 			node->lo = fake->lo;
 			node->hi = fake->hi;
+			node->level = fake->level;
+			node->nlevel = fake->nlevel;
 		}
 }
 

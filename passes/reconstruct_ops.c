@@ -291,11 +291,27 @@ static float *linear_operand(const Net *n, const Frame *f, const NetOp *node, in
 	return buf_at(n, f, node->in[0].buf, run);
 }
 
+/* The nearest level, halfway the greater. */
+static void round_to_levels(float *y, const float *x, size_t n, const NetOp *node)
+{
+	for (size_t i = 0; i < n; i++) {
+		float twice = 2 * x[i] / node->scale[0];
+		int k = 0;
+		for (int j = 1; j < node->nlevel; j++)
+			k += twice >= (float)(node->level[j - 1] + node->level[j]);
+		y[i] = (float)node->level[k] * node->scale[0];
+	}
+}
+
 static void see(const Net *n, const Frame *f, const NetOp *node, int run)
 {
 	size_t all = (size_t)n->streams * node->in[0].buf->per;
 	const float *x = buf_at(n, f, node->in[0].buf, run);
 	float *y = linear_operand(n, f, node, run);
+	if (node->level) {
+		round_to_levels(y, x, all, node);
+		return;
+	}
 	if (node->nscale == 1) {
 		many_round(y, x, all, node->scale[0], node->lo, node->hi);
 		return;

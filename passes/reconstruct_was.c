@@ -52,7 +52,11 @@ static FakeQuant *fake_of(Module *m, const Func *f, int number, const Quant *q, 
 	int n = q->rows ? (int)(q->rows->size / sizeof(float)) : 1;
 	*k = (FakeQuant){arena_strdup(m->arena, f->name), number,
 	                 arena_copy(m->arena, q->rows ? q->rows->bytes : &q->scale, (size_t)n * sizeof(float)), n,
-	                 (float)elem_min(q->elem), (float)elem_max(q->elem), rest};
+	                 (float)elem_min(q->elem), (float)elem_max(q->elem), 0, 0, rest};
+	if (q->levels) {
+		k->level = arena_copy(m->arena, q->levels->bytes, q->levels->size);
+		k->nlevel = (int)q->levels->size;
+	}
 	return k;
 }
 

@@ -53,6 +53,7 @@ static Val *copy_out(Builder *b, Op *to, const Val *v, const char *prefix, const
 	c->hi = v->hi;
 	c->clip = v->clip;
 	c->steps = v->steps;
+	c->levels = v->levels;
 	return c;
 }
 

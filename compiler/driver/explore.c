@@ -106,7 +106,7 @@ static char *base_of(const Options *o)
 static bool leaves_points_alone(const Options *o, Diag *d)
 {
 	if (o->weights || o->activations || o->state || o->gates || o->real_scales || o->per_row || o->unit_exponents ||
-	    o->size || o->storage || o->decode_once)
+	    o->value_book || o->size || o->storage || o->decode_once)
 		diag_error(d, "--weights BITS, --activations BITS and the like are what the points vary; "
 		           "--points @FILE has points of your own, "
 		           "NAME=BITS holds for all points");

@@ -2,6 +2,7 @@
 #include "driver/format.h"
 
 #include <stdio.h>
+#include <string.h>
 
 const char *format_text(const Type *t, char *buf, size_t n)
 {
@@ -15,6 +16,9 @@ const char *format_text(const Type *t, char *buf, size_t n)
 		snprintf(buf, n, "%s Q%d.%d", elem_name(q->elem), elem_bits(q->elem) - 1 + exponent, -exponent);
 	else
 		snprintf(buf, n, "%s * %.4g", elem_name(q->elem), q->scale);
+	size_t k = strlen(buf);
+	if (q && q->levels)
+		snprintf(buf + k, n - k, " of %d", q->levels->type->dim[0]);
 	return buf;
 }
 

@@ -79,6 +79,12 @@ static bool set_grid(Command *c, void *field, const char *text)
 	return c->opt.grid > 0;
 }
 
+static bool set_value_grid(Command *c, void *field, const char *text)
+{
+	(void)c;
+	return one_of(text, "uniform", "book", field);
+}
+
 static bool set_storage(Command *c, void *field, const char *text)
 {
 	static const char *const kinds[] = {"plain", "rows", "coded", 0};

@@ -42,6 +42,8 @@ cJSON *report_format(const Type *t)
 	}
 	if (q->book)
 		cJSON_AddStringToObject(j, "code_book", q->book->name);
+	if (q->levels)
+		cJSON_AddStringToObject(j, "levels", q->levels->name);
 	return j;
 }
 
@@ -228,7 +230,7 @@ static void constant(const Data *c, cJSON *list, const char *dir, Diag *d)
 static bool is_scales(const Module *m, const Data *d)
 {
 	for (const Quant *q = m->quants; q; q = q->next)
-		if (q->rows == d || q->book == d)
+		if (q->rows == d || q->book == d || q->levels == d)
 			return true;
 	return false;
 }

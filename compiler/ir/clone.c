@@ -81,6 +81,7 @@ static Val *val(Map *p, const Val *v)
 	w->type = type(p, v->type);
 	w->name = str(p, v->name);
 	w->steps = map_get(p, v->steps);
+	w->levels = map_get(p, v->levels);
 	w->def = 0;
 	return map_add(p, v, w);
 }
@@ -174,6 +175,7 @@ static void quants_and_data(Map *p, const Module *m)
 		r->name = str(p, q->name);
 		r->rows = map_get(p, q->rows);
 		r->book = map_get(p, q->book);
+		r->levels = map_get(p, q->levels);
 		r->next = 0;
 	}
 	for (const Data *d = m->data; d; d = d->next) {

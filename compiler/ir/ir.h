@@ -48,6 +48,7 @@ struct Quant {
 	Data *rows;             /* f32[M]: a scale for each index of axis 0 of data, of the last axis of other
 	                         * values; or 0 */
 	Data *book;             /* f32[2^bits] code book, or 0 */
+	Data *levels;           /* i8[n], ascending: the only integers that values take; 0: all of elem */
 	int32_t zero;           /* 0 for weights */
 	Quant *next;
 };
@@ -74,6 +75,7 @@ struct Val {
 	float lo, hi;
 	float clip;             /* > 0: magnitude where narrow copies for linears saturate; 0: at lo and hi */
 	Data *steps;            /* f32[K]: the step of each unit (last axis) in copies of few bits; 0: one for all */
+	Data *levels;           /* f32[n], ascending: all that narrow copies for linears may be; 0: a grid */
 	uint32_t id;            /* dense in its function: index into side tables; ~0u for literals, data */
 };
 

@@ -103,7 +103,7 @@ Data *parse_data_name(Parser *p)
 	return e->what;
 }
 
-/* type :x = (i8 - 3) * 0x1p-7 */
+/* type :x = (i8 - 3) * 0x1p-7, type :h4 = i8 * 0x1p-7 of $h4_levels */
 static void parse_quant(Parser *p)
 {
 	Quant *q = table_find(&p->quants, expect(p, K_TYPE, "a :name"))->what;
@@ -132,6 +132,8 @@ static void parse_quant(Parser *p)
 	if (!(q->scale > 0) || isinf(q->scale))
 		parse_fail(p, p->t, "a scale is a number greater than 0");
 	p->t++;
+	if (accept_word(p, "of"))
+		q->levels = parse_data_name(p);
 }
 
 /* ---- data --------------------------------------------------------------------------------------- */

@@ -68,6 +68,8 @@ void parse_ranges(Parser *p, Val **v, int n)
 			v[i]->clip = token_float(p, p->t++);
 		if (accept_word(p, "steps"))
 			v[i]->steps = parse_data_name(p);
+		if (accept_word(p, "levels"))
+			v[i]->levels = parse_data_name(p);
 	}
 	expect_punct(p, ']');
 }

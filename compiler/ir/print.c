@@ -84,6 +84,8 @@ static void put_bounds(FILE *f, const Val *v)
 	}
 	if (v->steps)
 		fprintf(f, " steps $%s", v->steps->name);
+	if (v->levels)
+		fprintf(f, " levels $%s", v->levels->name);
 }
 
 /* range=[lo, hi, none, ...] of values defined together; nothing when no one has a range. */
@@ -152,6 +154,8 @@ static void put_quant(FILE *f, const Quant *q)
 		fprintf(f, "$%s", q->rows->name);
 	else
 		put_float(f, q->scale);
+	if (q->levels)
+		fprintf(f, " of $%s", q->levels->name);
 	fputs("\n", f);
 }
 

@@ -115,6 +115,24 @@ bool plain_floats(const Data *d)
 	return t && t->form == T_TENSOR && t->elem == E_f32 && !t->quant && t->rank == 1;
 }
 
+/* Behind `of`: integers of i8, the lesser first. */
+static bool check_levels(Verify *v, const Quant *q)
+{
+	const Data *d = q->levels;
+	if (!d)
+		return true;
+	if (!is_member(d, v->data, v->ndata))
+		return fault(v, ":%s: its levels are not in the module", q->name);
+	const Type *t = d->type;
+	const int8_t *level = d->bytes;
+	bool fits = t && t->form == T_TENSOR && t->elem == E_i8 && !t->quant && t->rank == 1 && t->dim[0] > 0;
+	for (int32_t i = 1; fits && i < t->dim[0]; i++)
+		fits = level[i - 1] < level[i];
+	if (!fits || q->elem != E_i8 || q->rows || q->book || q->zero)
+		return fault(v, ":%s: levels are i8[n], each greater than the one before, of an i8 on one scale", q->name);
+	return true;
+}
+
 static bool check_quant(Verify *v, const Quant *q)
 {
 	bool wide = elem_bits(q->elem) > 32 && q->elem != E_i64;        /* i64: biases at a fine scale */
@@ -126,6 +144,8 @@ static bool check_quant(Verify *v, const Quant *q)
 		return fault(v, ":%s: its scales are not in the module", q->name);
 	if (q->rows && !plain_floats(q->rows))
 		return fault(v, ":%s: $%s should be f32[rows]", q->name, q->rows->name);
+	if (!check_levels(v, q))
+		return false;
 	if (!q->book)
 		return true;
 	if (!is_member(q->book, v->data, v->ndata))
@@ -178,6 +198,8 @@ static bool check_data(Verify *v, const Data *d)
 		return fault(v, "$%s: the value that stands for it has another type", d->name);
 	if (t->quant && t->quant->rows && (t->rank < 1 || t->dim[0] != t->quant->rows->type->dim[0]))
 		return fault(v, "$%s: axis 0 does not have one scale per index", d->name);
+	if (t->quant && t->quant->levels)
+		return fault(v, "$%s: data have no levels", d->name);
 	return check_range(v, d);
 }
 

@@ -28,6 +28,8 @@ static bool check_type(Verify *v, const Val *x)
 		             type_text(t, buf, sizeof buf));
 	if (x->steps && !(x->ranged && is_member(x->steps, v->data, v->ndata) && plain_floats(x->steps)))
 		return fault(v, "%%%s: steps stand behind a range and are f32[units]", x->name);
+	if (x->levels && !(x->ranged && is_member(x->levels, v->data, v->ndata) && plain_floats(x->levels)))
+		return fault(v, "%%%s: levels stand behind a range and are f32[n]", x->name);
 	const Quant *q = t->quant;
 	if (q && q->rows && (!t->rank || t->dim[t->rank - 1] != q->rows->type->dim[0]))
 		return fault(v, "%%%s: its last axis does not have one scale per index", x->name);

@@ -99,6 +99,22 @@ static bool check_result(Verify *v, const Op *o, int i, const Type *want)
 	             type_text(want, b, sizeof b));
 }
 
+/* Only a cast rounds to levels; moves keep the type. */
+static bool check_levels(Verify *v, const Op *o, int i)
+{
+	const Quant *q = o->out[i]->type->quant;
+	switch (q && q->levels ? o->kind : O_cast) {
+	case O_cast: case O_scan: case O_call:
+		return true;
+	case O_reshape: case O_transpose: case O_slice: case O_expand:
+		if (o->in[0]->type->quant == q)
+			return true;
+		/* fall through */
+	default:
+		return fault(v, "result %d is one of $%s, which only a cast rounds to", i + 1, q->levels->name);
+	}
+}
+
 bool verify_tensor_op(Verify *v, const Op *o)
 {
 	char err[300];
@@ -114,7 +130,7 @@ bool verify_tensor_op(Verify *v, const Op *o)
 	if (layer ? o->nout > n || !o->nout : o->nout != n)
 		return fault(v, "%d results, but should have %d", o->nout, n);
 	for (int i = 0; i < o->nout; i++)
-		if (!check_result(v, o, i, want[i]))
+		if (!check_result(v, o, i, want[i]) || !check_levels(v, o, i))
 			return false;
 	return true;
 }

@@ -172,7 +172,7 @@ static void settle_data(Module *m)
 		mark_block(&f->body, used, all, n);
 	for (const Port *p = m->out; p; p = p->next)    /* inner values as outputs (passes/tap.c) may have row scales */
 		for (int k = 0; p->type->quant && k < n; k++)
-			used[k] |= all[k] == p->type->quant->rows;
+			used[k] |= all[k] == p->type->quant->rows || all[k] == p->type->quant->levels;
 	Data **end = &m->data;
 	for (int k = 0; k < n; k++) {
 		if (!used[k])

@@ -138,6 +138,9 @@ Data *units_exponents(Lower *l, const Type *t);
 Val *units_load(Frame *fr, const Type *t, const Type *shape, Val *const *idx);
 Num units_level(Frame *fr, Num a, const Type *t);       /* a, with exponent fr->from_up, on the least unit's scale */
 
+/* ---- levels.c: values that are one of a few integers ---------------------------------------------------- */
+Num levels_round(Frame *fr, Num a, const Type *t);      /* to the nearest of t's levels, halfway to the greater */
+
 /* ---- kernel.c -------------------------------------------------------------------------------------------- */
 typedef struct { const char *name, *value; } Sym;
 /* The function `kernel` of the kernel texts with symbols replaced; the same instance for the same text. */

@@ -319,6 +319,8 @@ static Num stored(Frame *fr, Num y, const Type *t)
 {
 	if (elem_is_float(t->elem))
 		return y;
+	if (t->quant && t->quant->levels)
+		return levels_round(fr, y, t);
 	Num r = {.lo = (double)elem_min(t->elem), .hi = (double)elem_max(t->elem), .scale = t->quant ? t->quant->scale : 0};
 	if (t->quant)
 		y = num_rescale(fr, y, t->quant->scale);

@@ -10,6 +10,7 @@
 
 #include "passes/estimate.h"
 #include "passes/histogram.h"
+#include "passes/levels.h"
 
 enum { N = 20000 };
 
@@ -148,6 +149,45 @@ static void units(void **state)
 	arena_free(a);
 }
 
+static double levels_error(const float *x, int count, const float *level, int n)
+{
+	double sum = 0;
+	for (int i = 0; i < count; i++) {
+		double least = INFINITY;
+		for (int k = 0; k < n; k++)
+			least = fmin(least, ((double)x[i] - level[k]) * ((double)x[i] - level[k]));
+		sum += least;
+	}
+	return sum;
+}
+
+/* Rising, 0 among them, and better than any grid of as many numbers; as far as there are different numbers, these. */
+static void trained(void **state)
+{
+	(void)state;
+	float *x = malloc(N * sizeof *x), level[64];
+	for (int i = 0; i < N; i++)
+		x[i] = i % 3 ? bell() : i % 2 ? 3 : 0;
+	Histogram *h = seen(x, N);
+	for (int bits = 2; bits <= 6; bits++) {
+		int n = levels_train(h, 1 << bits, level), zeros = 0;
+		assert_int_equal(n, 1 << bits);
+		for (int k = 0; k < n; k++) {
+			assert_true(!k || level[k - 1] < level[k]);
+			zeros += level[k] == 0;
+		}
+		assert_int_equal(zeros, 1);
+		double q = ldexp(1, bits - 1) - 1, clip = histogram_clip(h, RANGE_MSE, bits, false);
+		assert_true(levels_error(x, N, level, n) < 0.9 * histogram_error(h, clip / q, bits));
+	}
+	free(x), free(h);
+	static const float few[5] = {0, 1, 0, 2, -1};
+	h = seen(few, 5);
+	assert_int_equal(levels_train(h, 16, level), 4);
+	assert_true(levels_error(few, 5, level, 4) < 1e-5);
+	free(h);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -156,6 +196,7 @@ int main(void)
 		cmocka_unit_test(outliers),
 		cmocka_unit_test(zeros),
 		cmocka_unit_test(units),
+		cmocka_unit_test(trained),
 	};
 	return cmocka_run_group_tests(tests, 0, 0);
 }

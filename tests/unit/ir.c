@@ -30,8 +30,9 @@ static const char tensor_text[] =
 	"data $Rl f32[1,128,32] = -0x1p-4\n"
 	"data $c0 f32[1,32] = 0x1p-1\n"
 	"data $x_steps f32[16] = 0x1p-3\n"
+	"data $x_l f32[2] = [-0x1p-1, 0x0p+0]\n"
 	"\n"
-	"func @main(%x f32[1,T,16] range=[-0x1p+0, 0x1p+0 clip 0x1p-1 steps $x_steps]) f32[1,32] {\n"
+	"func @main(%x f32[1,T,16] range=[-0x1p+0, 0x1p+0 clip 0x1p-1 steps $x_steps levels $x_l]) f32[1,32] {\n"
 	"\t%t =f32[T,1,16] transpose %x, perm=[1, 0, 2]\n"
 	"\t%y, %hn, %cn =f32[T,1,1,32], f32[1,1,32], f32[1,1,32] lstm %t, $Wl, $Rl, none, none, hidden=32, "
 	"activations=[\"Sigmoid\", \"Tanh\", \"a\\\"b\\\\\"], clip=0x1p+1 range=[none, -0x1p+0, 0x1p+1, none] node=\"rnn/lstm 1\"\n"
@@ -314,6 +315,12 @@ static void verify_errors(void **state)
 		  "a step of @g takes f32[2]" },
 		{ 0, "type :q = i8 * $s\ndata $s f32[3] = 1\n" F("%x :q[2]", "", ""), "one scale per index" },
 		{ 0, "data $s i32[2] = 1\n" F("%x f32[2] range=[0, 1 steps $s]", "", ""), "steps stand behind a range" },
+		{ 0, "data $l i8[2] = 1\n" F("%x f32[2] range=[0, 1 levels $l]", "", ""), "levels stand behind a range" },
+		{ 0, "type :q = i8 * 1 of $l\ndata $l i8[2] = [1, 1]\n", "each greater than the one before" },
+		{ 0, "type :q = i4 * 1 of $l\ndata $l i8[2] = [0, 1]\n", "of an i8 on one scale" },
+		{ 0, "type :q = i8 * 1 of $l\ndata $l i8[2] = [0, 1]\ndata $d :q[2] = 1\n", "data have no levels" },
+		{ 0, "type :q = i8 * 1 of $l\ndata $l i8[2] = [0, 1]\n" F("%x :q[2]", " :q[2]", "%y =:q[2] neg %x\nret %y\n"),
+		 "only a cast rounds to" },
 		{ 0, "type :q = $s[u4] * 1\ndata $s f32[3] = 1\n", "a code book is f32[2^bits]" },
 		{ 1, F("%x w8", " w", "%y =w addw %x, 1\nret %y\n"), "operand 1 has 8 lanes, not 1" },
 		{ 1, F("%x l", " w", "%y =w addw %x, 1\nret %y\n"), "operand 1 should be of class w" },
