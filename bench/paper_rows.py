@@ -27,6 +27,7 @@ REAL = ["--granularity", "row", "--scales", "real"]
 POW2 = ["--granularity", "row", "--scales", "pow2"]
 TRELLIS = ["--grid", "trellis", "--storage", "rows", "--decode", "once"]
 BOOK = ["--grid", "book", "--storage", "rows", "--decode", "once"]
+VALUES = ["--value-grid", "book"]
 EXPANDED = ["--storage", "rows", "--decode", "once"]     # the same integers as without, faster to score
 EXECUTOR = ("--storage", "--decode")    # options that eval of a quantized module needs, too
 
@@ -82,7 +83,7 @@ XU4 = ("Xu, A float: +1.8 %", "Xu, A float: +2.9 %")
 add("bits", "w4a8", PTB, bits(4, 8) + REAL + TRELLIS, floor=(0.9, 1.5), aim=(0.3, 0.4), beside=XU4)
 add("bits", "w4a8-uniform", PTB, bits(4, 8) + REAL, floor=(0.9, 1.5), beside=XU4)
 add("bits", "w4a8-effort3", PTB, bits(4, 8) + REAL, effort=3, floor=(0.9, 1.5))
-add("bits", "w4a4", PTB, bits(4, 4) + REAL + TRELLIS, floor=(1.6, 2.5), aim=(0.8, 1.0),
+add("bits", "w4a4", PTB, bits(4, 4) + REAL + TRELLIS + VALUES, floor=(1.6, 2.5), aim=(0.8, 1.0),
     beside=("in training: +3.1 % (Hubara), +4.6 % (He)", "in training: +2.0 % (He)"))
 add("bits", "w4a8", IMDB, bits(4, 8) + REAL)
 add("size", "3.2b", PTB, size(3.2, "rows") + REAL, floor=(0.8, 1.2), aim=(0.2, 0.3), size=3.2)
@@ -91,7 +92,7 @@ add("size", "1.6b-coded", PTB, size(1.6, "coded") + REAL, floor=(3.0, 2.5), aim=
 add("size", "95", IMDB, size(1.6, "coded") + REAL, floor=0.5, aim=0.2, size=1.6, beside="seed: up to 90 %, below 1 pt")
 add("size", "97", IMDB, size(0.96, "coded") + REAL, floor=1.0, aim=0.3, size=0.96)
 add("pow2", "w4a8-pow2", PTB, bits(4, 8) + POW2 + TRELLIS, near=(("w4a8-lstm", 0.3), ("w4a8-gru", 0.3)))
-add("pow2", "w4a4-pow2", PTB, bits(4, 4) + POW2 + TRELLIS, near=(("w4a4-lstm", 0.3), ("w4a4-gru", 0.3)))
+add("pow2", "w4a4-pow2", PTB, bits(4, 4) + POW2 + TRELLIS + VALUES, near=(("w4a4-lstm", 0.3), ("w4a4-gru", 0.3)))
 add("pow2", "3.2b-pow2", PTB, size(3.2, "rows") + POW2, size=3.2, near=(("3.2b-lstm", 0.3), ("3.2b-gru", 0.3)))
 add("seed", "w11a10", ("ptb_lstm",), bits(11, 10) + ["--state-bits", "10", "--gate-bits", "10"] + PLAIN,
     beside="seed: 92.8 -> 93.7, +0.97 %")
@@ -100,10 +101,11 @@ add("seed", "w11a10-ours", ("ptb_lstm",), bits(11, 10) + REAL)
 add("seed", "w8a3-state3", ("ptb_gru",), bits(8, 3) + ["--state-bits", "3"] + PLAIN, beside="seed: 91.3 -> 90.6, -0.77 %")
 add("seed", "w8a3", ("ptb_gru",), bits(8, 3) + PLAIN)
 add("seed", "w8a3-ours", ("ptb_gru",), bits(8, 3) + REAL)
-add("seed", "w3a3-ours", ("ptb_gru",), bits(3, 3) + REAL + TRELLIS, beside="in training: +0.4 % (Xu)")
+add("seed", "w3a3-ours", ("ptb_gru",), bits(3, 3) + REAL + TRELLIS + VALUES, beside="in training: +0.4 % (Xu)")
 for w, xu in ((2, ("+14.8", "+19.2")), (3, ("+4.5", "+5.2")), (4, ("+1.8", "+2.9"))):
 	add("weights", f"w{w}", PTB, bits(w, 16) + REAL + TRELLIS, beside=tuple(f"Xu: {x} %" for x in xu))
-	add("weights", f"w{w}-book", PTB, bits(w, 16) + REAL + BOOK, beside=tuple(f"Xu: {x} %" for x in xu))
+	if w == 4:
+		add("weights", f"w{w}-book", PTB, bits(w, 16) + REAL + BOOK, beside=tuple(f"Xu: {x} %" for x in xu))
 	add("weights", f"w{w}-uniform", PTB, bits(w, 16) + REAL + EXPANDED, beside=tuple(f"Xu: {x} %" for x in xu))
 add("time", "effort1", PTB, bits(4, 8) + REAL + TRELLIS, effort=1, floor=60, aim=30, unit="s")
 add("time", "effort3", PTB, bits(4, 8) + REAL, effort=3, floor=1800, aim=600, unit="s")

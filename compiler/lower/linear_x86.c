@@ -100,7 +100,7 @@ static Func *kernel4(Syms *s)
 
 bool cells_fit(Lower *l, const Linear *n)
 {
-	int bits = elem_bits(n->W->type->elem);
+	int bits = pack_width(n->W);
 	bool eight = elem_stored(n->x->elem) == E_i8 && !n->wide && (!n->b || n->b->type->elem != E_i64);
 	if (l->m->nbody < 2 || !eight || (bits != 8 && bits != 4) || n->M < (bits == 8 ? 16 : 32) || n->W->type->quant->book)
 		return false;
@@ -114,7 +114,7 @@ bool cells_fit(Lower *l, const Linear *n)
 Func *cells_kernel(Frame *fr, const Linear *n, Val **W, int64_t *padded)
 {
 	Lower *l = fr->l;
-	int bits = elem_bits(n->W->type->elem);
+	int bits = pack_width(n->W);
 	if (!cells_fit(l, n))
 		return 0;
 	Cells c = cells_of(n->W, bits);
