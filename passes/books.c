@@ -66,10 +66,12 @@ Grid book_grid(Work *w, const Options *opt, int k, const double *x, int width)
 	return (Grid){.step = step_near(kind, r * (*b)->step), .most = 127, .book = *b};
 }
 
+/* Data of that name, or new ones: of another name where a model has one like it, which storage then does not find. */
 static Data *put(Module *m, const char *name, Elem e, int32_t n)
 {
 	Data *d = data_find(m, name);
-	return d ? d : data_new(m, name, type_tensor(m, e, 1, &n));
+	const Type *t = type_tensor(m, e, 1, &n);
+	return d && d->type == t ? d : data_new(m, name, t);
 }
 
 void books_store(Module *m, const Work *w, const Unit *u)
@@ -84,8 +86,9 @@ void books_store(Module *m, const Work *w, const Unit *u)
 			memcpy(put(m, book_name(m, u->data[k], b), E_i8, book->n)->bytes, book->value, (size_t)book->n);
 			any = true;
 		}
+		int32_t *order = any ? put(m, order_name(m, u->data[k]), E_i32, K)->bytes : 0;
 		for (int32_t j = 0; any && j < K; j++)
-			((int32_t *)put(m, order_name(m, u->data[k]), E_i32, K)->bytes)[j] = w->metric->order[u->at[k] + j] - u->at[k];
+			order[j] = w->metric->order[u->at[k] + j] - u->at[k];
 	}
 }
 

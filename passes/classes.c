@@ -10,13 +10,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CHUNK = 256, ROUNDS = 8 };
+enum { CHUNK = 256, ROUNDS = 8, FEWEST_GROUPS = 4, MOST_MOMENTS = 1 << 23 };    /* of doubles, for all groups */
 static const double LITTLE = 1e-3;      /* of a sample's weight: not worth adding to a group's moments */
 
 typedef struct {
 	const Unit *u;
 	const float *v;         /* [n,K] samples */
-	int n, M, K;
+	int n, M, K, groups;
 	float *p;               /* [CHUNK,M] p (1 - p) of the samples in hand */
 	float *mean;            /* [M,K] sum of p (1 - p) v */
 	double *weight;         /* [M] sum of p (1 - p) */
@@ -66,7 +66,7 @@ static void first_centres(Classes *c)
 		all += c->weight[k];
 	for (int k = 0; k < c->M; k++) {
 		sum += c->weight[k];
-		while (g < CLASS_GROUPS && sum >= all * (g + 0.5) / CLASS_GROUPS)
+		while (g < c->groups && sum >= all * (g + 0.5) / c->groups)
 			memcpy(c->centre + (size_t)g++ * (size_t)c->K, c->mean + (size_t)k * (size_t)c->K, sizeof *c->mean * (size_t)c->K);
 	}
 }
@@ -86,7 +86,7 @@ static void assign(Classes *c)
 {
 	for (int k = 0; k < c->M; k++) {
 		double best = INFINITY;
-		for (int g = 0; g < CLASS_GROUPS; g++) {
+		for (int g = 0; g < c->groups; g++) {
 			double d = distance(c->mean + (size_t)k * (size_t)c->K, c->centre + (size_t)g * (size_t)c->K, c->K);
 			if (d < best)
 				best = d, c->group[k] = g;
@@ -96,7 +96,7 @@ static void assign(Classes *c)
 
 static void move_centres(Classes *c)
 {
-	for (int g = 0; g < CLASS_GROUPS; g++) {
+	for (int g = 0; g < c->groups; g++) {
 		float *to = c->centre + (size_t)g * (size_t)c->K;
 		double sum = 0;
 		for (int k = 0; k < c->M; k++)
@@ -129,15 +129,15 @@ static void find_groups(Classes *c)
 static void add_moments(Classes *c, int from, int m, const double *middle, double *H, double *weight)
 {
 	size_t K = (size_t)c->K;
-	double *part = mem_array((size_t)m * CLASS_GROUPS, sizeof *part);
+	double *part = mem_array((size_t)m * (size_t)c->groups, sizeof *part);
 	float *row = mem_array((size_t)m * K, sizeof *row);
 	for (int i = 0; i < m; i++)
 		for (int k = 0; k < c->M; k++)
-			part[i * CLASS_GROUPS + c->group[k]] += c->p[(size_t)i * (size_t)c->M + (size_t)k];
-	for (int g = 0; g < CLASS_GROUPS; g++) {
+			part[i * c->groups + c->group[k]] += c->p[(size_t)i * (size_t)c->M + (size_t)k];
+	for (int g = 0; g < c->groups; g++) {
 		int n = 0;
 		for (int i = 0; i < m; i++) {
-			double w = part[i * CLASS_GROUPS + g], root = sqrt(w);
+			double w = part[i * c->groups + g], root = sqrt(w);
 			const float *v = c->v + (size_t)(from + i) * K;
 			weight[g] += w;
 			for (size_t j = 0; j < K && w > LITTLE; j++)
@@ -152,7 +152,8 @@ static void add_moments(Classes *c, int from, int m, const double *middle, doubl
 static void measure_groups(Classes *c, const Packed *W, Moments *to)
 {
 	size_t K = (size_t)c->K;
-	double *H = mem_array(CLASS_GROUPS * K * K, sizeof *H), weight[CLASS_GROUPS] = {0}, *middle = mem_array(K, sizeof *middle);
+	size_t groups = (size_t)c->groups;
+	double *H = mem_array(groups * K * K, sizeof *H), *weight = mem_array(groups, sizeof *weight), *middle = mem_array(K, sizeof *middle);
 	for (size_t j = 0; j < K; j++)
 		middle[j] = to->count > 0 ? to->sum[j] / to->count : 0;
 	for (int from = 0; from < c->n; from += CHUNK) {
@@ -160,13 +161,13 @@ static void measure_groups(Classes *c, const Packed *W, Moments *to)
 		probabilities(c, W, from, m);
 		add_moments(c, from, m, middle, H, weight);
 	}
-	for (int g = 0; g < CLASS_GROUPS; g++) {
+	for (int g = 0; g < c->groups; g++) {
 		mirror(H + (size_t)g * K * K, c->K);
 		for (size_t i = 0; i < K * K; i++)
 			H[(size_t)g * K * K + i] /= weight[g] > 0 ? weight[g] : 1;
 	}
-	free(middle);
-	to->groups = CLASS_GROUPS;
+	free(middle), free(weight);
+	to->groups = c->groups;
 	to->group = c->group;
 	to->group_H = H;
 }
@@ -183,9 +184,11 @@ void classes_measure(const Unit *u, const float *v, int n, Moments *to)
 		probabilities(&c, &W, from, m);
 		add_means(&c, from, m);
 	}
-	if (u->M >= FEWEST_CLASSES) {
+	size_t room = MOST_MOMENTS / (K * K);
+	c.groups = room < CLASS_GROUPS ? (int)room : CLASS_GROUPS;
+	if (u->M >= FEWEST_CLASSES && c.groups >= FEWEST_GROUPS) {
 		c.group = mem_array(M, sizeof *c.group);
-		c.centre = mem_array(CLASS_GROUPS * K, sizeof *c.centre);
+		c.centre = mem_array((size_t)c.groups * K, sizeof *c.centre);
 		find_groups(&c);
 		measure_groups(&c, &W, to);
 		free(c.centre);

@@ -234,11 +234,11 @@ bool pass_dce(Module *m, const Options *opt, Diag *d)
 		name_type(m, &live, p->type);
 	for (const Port *p = m->out; p; p = p->next)
 		name_type(m, &live, p->type);
-	for (int i = 0, n = live.n; i < n; i++)
-		each_data(d, m)
-			each_data(what, m)
-				if (d == live.item[i] && data_beside(what, d))
-					add(m, &live, what);
+	each_data(what, m) {
+		const Data *owner = data_owner(m, what);
+		if (owner && has(&live, owner))
+			add(m, &live, what);
+	}
 	KEEP_LIVE(m->funcs, &todo)
 	KEEP_LIVE(m->data, &live)
 	KEEP_LIVE(m->quants, &live)

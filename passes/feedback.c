@@ -39,7 +39,7 @@ static int wanted_bits(const Data *W, const void *arg)
 	Widths w = weights_widths(s->m, s->opt, W);
 	if (s->opt->size > 0 || w.row)
 		return w.most <= PLAIN_BITS ? w.most : 0;
-	return w.most > 1 && w.most <= PLAIN_BITS && s->opt->effort > (w.most == PLAIN_BITS) ? w.most : 0;
+	return w.most > (grid_kind(s->opt) == GRID_UNIFORM) && w.most <= PLAIN_BITS && s->opt->effort > (w.most == PLAIN_BITS) ? w.most : 0;
 }
 
 /* ---- one unit ------------------------------------------------------------------------------------------------------ */

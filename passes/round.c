@@ -233,7 +233,7 @@ void work_store(Module *m, const Work *w)
 		Data *W = u.data[k];
 		int K = W->type->dim[1], rows = w->per_row ? u.M : 1;
 		Data *g = data_find(m, grid_name(m, W));
-		if (!g)
+		if (!g || g->size != (size_t)rows * sizeof(float))      /* or a model's own of that name */
 			g = data_new(m, grid_name(m, W), type_tensor(m, E_f32, 1, (const int32_t[]){rows}));
 		for (int i = 0; i < u.M; i++) {
 			float step = w->grid[(size_t)i * MAX_PARTS + (size_t)k].step;

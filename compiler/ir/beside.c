@@ -14,11 +14,13 @@ const char *book_name(Module *m, const Data *d, int width)
 
 const char *order_name(Module *m, const Data *d) { return arena_printf(m->arena, "%s_order", d->name); }
 
-bool data_beside(const Data *what, const Data *d)
+Data *data_owner(const Module *m, const Data *what)
 {
-	size_t n = strlen(d->name);
-	if (strncmp(what->name, d->name, n))
-		return false;
-	const char *end = what->name + n;
-	return !strcmp(end, "_order") || (!strncmp(end, "_book", 5) && end[5] >= '1' && end[5] <= '9' && !end[6]);
+	const char *end = strrchr(what->name, '_');
+	bool beside = end && (!strcmp(end, "_order") || (!strncmp(end, "_book", 5) && end[5] >= '1' && end[5] <= '9' && !end[6]));
+	size_t n = beside ? (size_t)(end - what->name) : 0;
+	each_data(d, m)
+		if (beside && !strncmp(d->name, what->name, n) && !d->name[n])
+			return d;
+	return 0;
 }

@@ -249,7 +249,7 @@ Data *data_find(const Module *m, const char *name);
 /* beside.c: books and orders of stored weights, by their names. */
 const char *book_name(Module *m, const Data *d, int width);
 const char *order_name(Module *m, const Data *d);
-bool data_beside(const Data *what, const Data *d);      /* does `what` stand beside d? */
+Data *data_owner(const Module *m, const Data *what);    /* beside which data `what` stands; 0: it is none of these */
 Func *func_new(Module *m, const char *name);    /* appended; name is made unique */
 Func *func_find(const Module *m, const char *name);
 Val *func_param(Module *m, Func *f, const char *name, const Type *t);
