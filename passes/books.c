@@ -1,10 +1,10 @@
 /* books.c: books for the rows of a unit (book.h): trained when first asked for, named beside the weights. */
 #include "passes/feedback.h"
 #include "passes/formats.h"
+#include "passes/linalg.h"
 #include "storage/storage.h"
 #include "util/mem.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,14 +14,6 @@ enum { TRAINING = 60000, BOOK_SHARE = 64 };
 GridKind grid_kind(const Options *opt)
 {
 	return opt->grid ? (GridKind)opt->grid : opt->size > 0 && opt->storage == STORE_ROWS ? GRID_TRELLIS : GRID_UNIFORM;
-}
-
-static double rms(const double *x, int n)
-{
-	double sum = 0;
-	for (int i = 0; i < n; i++)
-		sum += x[i] * x[i];
-	return n ? sqrt(sum / n) : 0;
 }
 
 /* Rows from all over the matrix, in the order of the metric, each of root mean square 1. */
@@ -34,7 +26,7 @@ static float *training_rows(const Work *w, int k, int *rows)
 	*rows = 0;
 	for (int i = 0; i < n; i++) {
 		const double *row = w->x + (size_t)((int64_t)i * u->M / n) * (size_t)u->K;
-		double r = rms(row + u->at[k], K);
+		double r = rms(row + u->at[k], (size_t)K);
 		for (int j = 0; j < K; j++)
 			x[(size_t)*rows * (size_t)K + (size_t)j] = (float)(r > 0 ? row[w->metric->order[u->at[k] + j]] / r : 0);
 		*rows += r > 0;
@@ -56,7 +48,7 @@ static Book *train(const Work *w, const Options *opt, int k, int width)
 
 Grid book_grid(Work *w, const Options *opt, int k, const double *x, int width)
 {
-	double r = rms(x, w->u->data[k]->type->dim[1]);
+	double r = rms(x, (size_t)w->u->data[k]->type->dim[1]);
 	Book **b = &w->book[k][width];
 	if (!(r > 0x1p-100))
 		return (Grid){.step = 1};

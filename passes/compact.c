@@ -8,6 +8,7 @@
 
 #include "lower/account.h"
 #include "passes/formats.h"
+#include "passes/linalg.h"
 #include "passes/passes.h"
 #include "storage/storage.h"
 #include "util/mem.h"
@@ -24,14 +25,6 @@ static const double POWER = 0.7, FLOOR = 0.05;  /* FLOOR: of a row's weight, in 
 static const double TABLE_GAIN = -0.3, CLASS_GAIN = 0.3, SUM_GAIN = 0.6;
 
 /* ---- what rows are worth --------------------------------------------------------------------------------------------- */
-
-static double rms(const double *x, size_t n)
-{
-	double sum = 0;
-	for (size_t i = 0; i < n; i++)
-		sum += x[i] * x[i];
-	return n ? sqrt(sum / (double)n) : 0;
-}
 
 static void weigh_rows(Work *w, const Moments *mo)
 {

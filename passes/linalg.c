@@ -23,6 +23,14 @@ double dot(const double *a, const double *b, int n)
 	return t;
 }
 
+double rms(const double *x, size_t n)
+{
+	double sum = 0;
+	for (size_t i = 0; i < n; i++)
+		sum += x[i] * x[i];
+	return n ? sqrt(sum / (double)n) : 0;
+}
+
 void axpy(double *y, double a, const double *x, int n)
 {
 	for (int i = 0; i < n; i++)

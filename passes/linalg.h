@@ -4,6 +4,7 @@
 #define GATEFOLD_LINALG_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 /* sum[n,n] += X'X for `rows` rows of x, each of n floats; the lower triangle only. */
 void moments_add(double *sum, int n, const float *x, int rows);
@@ -13,6 +14,7 @@ bool inverse_factor(double *h, int n);
 /* y[rows] = w[rows,n] x + b (b may be 0), in floats: rough sums for statistics. */
 void product_f32(const float *w, int rows, int n, const float *x, const float *b, float *y);
 double dot(const double *a, const double *b, int n);
+double rms(const double *x, size_t n);          /* root mean square */
 void axpy(double *y, double a, const double *x, int n);         /* y += a x */
 
 #endif

@@ -20,13 +20,7 @@ static Data *look_up(Lower *l, const Data *levels)
 			k++;
 		at[i] = level[k];
 	}
-	const Type *type = type_tensor(l->m, E_i8, 1, &size);
-	each_data(d, l->m)
-		if (d->type == type && !strncmp(d->name, name, strlen(name)) && !memcmp(d->bytes, at, d->size))
-			return d;
-	Data *d = data_new(l->m, name, type);
-	memcpy(d->bytes, at, d->size);
-	return d;
+	return shared_data(l, name, E_i8, size, at);
 }
 
 Num levels_round(Frame *fr, Num a, const Type *t)

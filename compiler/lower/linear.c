@@ -68,8 +68,7 @@ static Data *row_data(Lower *l, const char *name, Elem e, int32_t M)
 	return data_new(l->m, name, type_tensor(l->m, e, 1, &M));
 }
 
-/* Every body makes its own fin; what they need of data is shared. */
-static Data *shared_rows(Lower *l, const char *name, Elem e, int32_t M, const void *bytes)
+Data *shared_data(Lower *l, const char *name, Elem e, int32_t M, const void *bytes)
 {
 	const Type *t = type_tensor(l->m, e, 1, &M);
 	each_data(d, l->m)
@@ -104,9 +103,9 @@ static Val *load_number(Frame *fr, const char *name, const int32_t *v, int64_t n
 		which[r] = (uint8_t)k;
 	}
 	if (!used)
-		return load_row(fr, shared_rows(l, name, E_i32, (int32_t)n, v), i, lanes);
-	Data *d = shared_rows(l, arena_printf(l->m->arena, "%s_of", name), E_u8, (int32_t)n, which);
-	return load_row(fr, shared_rows(l, name, E_i32, used, table), load_row(fr, d, i, lanes), lanes);
+		return load_row(fr, shared_data(l, name, E_i32, (int32_t)n, v), i, lanes);
+	Data *d = shared_data(l, arena_printf(l->m->arena, "%s_of", name), E_u8, (int32_t)n, which);
+	return load_row(fr, shared_data(l, name, E_i32, used, table), load_row(fr, d, i, lanes), lanes);
 }
 
 /* Row scales that are all powers of two: (acc << left + half_i) >> n_i. */
@@ -128,7 +127,7 @@ static bool fin_shift(Frame *fr, const Linear *n, Num *acc, Val *i, int lanes)
 		exact_log2(n->ratio[r], &e);
 		count[r] = (uint8_t)(left - e);
 	}
-	Data *d = shared_rows(fr->l, arena_printf(fr->l->m->arena, "%s_shift", n->name), E_u8, (int32_t)n->M, count);
+	Data *d = shared_data(fr->l, arena_printf(fr->l->m->arena, "%s_shift", n->name), E_u8, (int32_t)n->M, count);
 	const Type *w = type_reg(fr->l->m, E_i32, lanes);
 	Val *s = load_row(fr, d, i, lanes), *v = acc->v;
 	if (left)

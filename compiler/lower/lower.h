@@ -131,6 +131,9 @@ Val *num_store(Frame *fr, Num a, const Type *t);        /* rescale and saturate 
 int num_lanes(const Num *a);
 bool exact_log2(double x, int *e);
 
+/* linear.c: n elements as data; those that are there already, under a name that begins so, as bodies share what they need. */
+Data *shared_data(Lower *l, const char *name, Elem e, int32_t n, const void *bytes);
+
 /* ---- units.c: values whose units have steps of their own ------------------------------------------------- */
 bool has_units(const Type *t);                          /* row scales that are octaves of the least */
 double units_scale(const Type *t, int *spread);         /* the least */

@@ -35,13 +35,7 @@ Data *units_exponents(Lower *l, const Type *t)
 		exact_log2(((const float *)steps->bytes)[i] / least, &e);
 		up[i] = (uint8_t)e;
 	}
-	const Type *type = type_tensor(l->m, E_u8, 1, &n);
-	each_data(d, l->m)
-		if (d->type == type && !strncmp(d->name, name, strlen(name)) && !memcmp(d->bytes, up, d->size))
-			return d;
-	Data *d = data_new(l->m, name, type);
-	memcpy(d->bytes, up, d->size);
-	return d;
+	return shared_data(l, name, E_u8, n, up);
 }
 
 /* The exponent of element idx of a value of type t, in a loop over `shape`. */

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "exec/exec.h"
+#include "passes/passes.h"
 
 enum { MAX_PORTS = 8 };
 
@@ -27,6 +28,23 @@ static inline Module *parse_planned(const char *text)
 		fail_msg("%s", err);
 	if (!module_verify(m, err, sizeof err))
 		fail_msg("%s", err);
+	return m;
+}
+
+/* The text's module, lowered and planned for a target. */
+static inline Module *lowered_for(const char *text, const char *target)
+{
+	char err[400] = "";
+	Module *m = parse_planned(text);
+	Options opt = {.integer = true, .target = target};
+	Diag *d = diag_new();
+	if (!pass_lower(m, &opt, d) || !pass_plan(m, &opt, d)) {
+		diag_print(d, stderr);
+		fail();
+	}
+	if (!module_verify(m, err, sizeof err))
+		fail_msg("%s", err);
+	diag_free(d);
 	return m;
 }
 

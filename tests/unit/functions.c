@@ -61,20 +61,9 @@ static const char text[] =
 
 static Module *module_of(const Case *c)
 {
-	char *ir = malloc(2000), err[400] = "";
-	snprintf(ir, 2000, text, c->x, ldexp(1, c->ex), c->y, ldexp(1, c->ey), c->op);
-	Module *m = parse_planned(ir);
-	free(ir);
-	Options opt = { .integer = true, .target = "thumbv7em-none-eabi" };
-	Diag *d = diag_new();
-	if (!pass_lower(m, &opt, d) || !pass_plan(m, &opt, d)) {
-		diag_print(d, stderr);
-		fail();
-	}
-	if (!module_verify(m, err, sizeof err))
-		fail_msg("%s", err);
-	diag_free(d);
-	return m;
+	char ir[2000];
+	snprintf(ir, sizeof ir, text, c->x, ldexp(1, c->ex), c->y, ldexp(1, c->ey), c->op);
+	return lowered_for(ir, "thumbv7em-none-eabi");
 }
 
 static void *inputs(const Case *c)

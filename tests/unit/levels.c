@@ -42,17 +42,9 @@ static int nearest(const Case *c, double x)
 
 static void check(const Case *c, const char *target)
 {
-	char ir[2000], err[400] = "";
+	char ir[2000];
 	snprintf(ir, sizeof ir, text, c->sx, c->sy, c->n, c->levels);
-	Module *m = parse_planned(ir);
-	Options opt = { .integer = true, .target = target };
-	Diag *d = diag_new();
-	if (!pass_lower(m, &opt, d) || !pass_plan(m, &opt, d)) {
-		diag_print(d, stderr);
-		fail();
-	}
-	if (!module_verify(m, err, sizeof err))
-		fail_msg("%s", err);
+	Module *m = lowered_for(ir, target);
 	int16_t *x = malloc(N * sizeof *x);
 	for (int i = 0; i < N; i++)
 		x[i] = (int16_t)(i - 32768);
@@ -62,7 +54,6 @@ static void check(const Case *c, const char *target)
 			fail_msg("%d: %d, not %d", x[i], ((int8_t *)o.out[0])[i], nearest(c, x[i] * c->sx / c->sy));
 	free_outcome(&o);
 	free(x);
-	diag_free(d);
 	module_free(m);
 }
 
